@@ -1,0 +1,52 @@
+# `make` prints the list. All targets need Go; test also needs a C compiler, for -race.
+
+.DEFAULT_GOAL := help
+.PHONY: help check fmt vet lint test bench fuzz golden generate demo build
+
+FUZZTIME ?= 60s
+BENCH    ?= .
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+check: fmt vet lint test ## all that a change must pass
+
+fmt: ## fail if a file is not formatted
+	@files=$$(gofmt -l .) && test -z "$$files" || { echo "run gofmt -w on:" $$files >&2; exit 1; }
+
+vet: ## go vet
+	go vet ./...
+
+lint: ## staticcheck, pinned in tools/go.mod
+	go tool -modfile=tools/go.mod staticcheck ./...
+
+test: export GOFLAGS := $(strip $(shell go env GOFLAGS) -race -shuffle=on)
+test: ## all tests, with the race detector and in random order
+	go test ./...
+
+bench: ## every benchmark, or BENCH=regexp
+	go test -run '^$$' -bench '$(BENCH)' -benchmem \
+		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n1 dirname | sort -u)
+
+fuzz: ## every fuzz target, for FUZZTIME=60s each
+	@set -e; list=$$(go test -list '^Fuzz' ./...) || { echo "$$list" >&2; exit 1; }; \
+	echo "$$list" | awk '/^Fuzz/ { t[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, t[i]; n = 0 }' | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		go test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+	done
+
+golden: ## rewrite the goldens, where tests define -update; read the diff afterwards
+	@for package in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
+		go test "$$package" -run '^$$' -update 2>&1 | grep -q 'not defined: -update' || \
+		go test "$$package" -update || exit 1; \
+	done
+
+generate: ## what is generated, properties.schema.json first of all
+	go generate ./...
+
+demo: ## a story against pretend systems
+	go run ./cmd/keyhitch demo
+
+build: ## bin/keyhitch
+	CGO_ENABLED=0 go build -trimpath -o bin/keyhitch ./cmd/keyhitch

@@ -1,0 +1,315 @@
+package adapter
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/keyhitch/keyhitch/auth"
+	"github.com/keyhitch/keyhitch/entities"
+	"github.com/keyhitch/keyhitch/entities/crypt"
+	"github.com/keyhitch/keyhitch/internal/settings"
+)
+
+// Problem is something wrong with a definition or instance, and where.
+type Problem = entities.Problem
+
+// Problems are all that was found.
+type Problems = entities.Problems
+
+// systemEntity holds getToken and healthcheck.
+const systemEntity = ".system"
+
+// instanceFiles are looked for in a home, in this order.
+var instanceFiles = [...]string{"service-instance.json", "sampleProperties.json"}
+
+// Definition is a loaded adapter: its actions and its instance, checked. It does not change.
+type Definition struct {
+	options  Options
+	name     string
+	set      *entities.Set // never nil
+	system   *entities.Set // has getToken and healthcheck: the home's set or the default one
+	catalog  catalog
+	file     string // the instance's name in messages
+	at       string // JSON Pointer of the properties in it
+	main     settled
+	problems Problems
+}
+
+// Load reads and checks everything once. Its error is a *ConfigError with every problem of the
+// instance, or says what could not be read. Problems of single actions are no error here: the
+// others work.
+func Load(o Options) (*Definition, error) {
+	d, err := load(o)
+	if err == nil && len(d.problems.Errors()) > 0 {
+		err = &ConfigError{d.problems}
+	}
+	return d, err
+}
+
+// Validate reads and checks everything, every schema included, and returns all problems.
+func Validate(o Options) (Problems, error) {
+	d, err := load(o)
+	if err != nil {
+		return nil, err
+	}
+	return append(slices.Clone(d.problems), d.set.Check()...), nil
+}
+
+func load(o Options) (*Definition, error) {
+	d := &Definition{options: o, set: entities.System(), system: entities.System(), catalog: defaultCatalog}
+	if o.Home != nil {
+		set, err := entities.Load(o.Home)
+		if err != nil {
+			return nil, fmt.Errorf("adapter home %s: %w", o.HomeName, err)
+		}
+		d.set = set
+		if set.HasEntity(systemEntity) {
+			d.system = set
+		}
+		d.loadCatalog(o.Home)
+	}
+	if err := d.loadInstance(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Problems returns what was found by Load, warnings included.
+func (d *Definition) Problems() Problems { return d.problems }
+
+// Entities returns the names of the declared entities, sorted.
+func (d *Definition) Entities() []string { return d.set.Entities() }
+
+// Actions returns the actions of an entity in file order.
+func (d *Definition) Actions(entity string) []*entities.Action { return d.set.Actions(entity) }
+
+// action finds an action; the system entity falls back to the default one.
+func (d *Definition) action(entity, name string) (*entities.Action, error) {
+	act, err := d.set.Action(entity, name)
+	var missing *entities.NotFoundError
+	if errors.As(err, &missing) && entity == systemEntity {
+		return d.system.Action(entity, name)
+	}
+	return act, err
+}
+
+func (d *Definition) instanceFile() (File, error) {
+	if d.options.Instance.Data != nil || d.options.Home == nil {
+		return d.options.Instance, nil
+	}
+	for _, name := range instanceFiles {
+		data, err := fs.ReadFile(d.options.Home, name)
+		if err == nil {
+			return File{name, data}, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return File{}, fmt.Errorf("service instance %s: %w", name, bareFile(err))
+		}
+	}
+	return File{}, nil
+}
+
+func bareFile(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func (d *Definition) loadInstance() error {
+	d.name = cmp.Or(d.options.Name, d.options.HomeName)
+	file, err := d.instanceFile()
+	if err != nil {
+		return err
+	}
+	d.file = file.Name
+	if file.Data == nil {
+		d.problems = append(d.problems, &Problem{File: instanceFiles[0],
+			Reason: "is missing; write the service instance there, or name another file with --instance"})
+		return nil
+	}
+	doc, err := settings.Parse(file.Data)
+	if err != nil {
+		var p *settings.Problem
+		if errors.As(err, &p) {
+			d.problems = append(d.problems, d.problem(nil, p))
+			return nil
+		}
+		return err
+	}
+	d.report(doc, doc.Warnings())
+	tree, ok := d.properties(doc)
+	if !ok {
+		d.report(doc, settings.Problems{{Reason: "is no service instance: it must be an object with host and authentication, or hold one in properties"}})
+		return nil
+	}
+	shape := settings.ShapeOf(Properties{})
+	if auth, ok := d.options.Dialect.(interface{ Shape() any }); ok {
+		shape = shape.With("authentication", auth.Shape())
+	}
+	for _, a := range d.options.Set {
+		if tree, err = shape.Assign(tree, a.Path, a.Value); err != nil {
+			return &CallError{Reason: "--set " + a.Path, Err: err}
+		}
+	}
+	expanded, found := settings.Expand(tree, d.at, settings.Lookup{Env: d.options.LookupEnv, File: d.options.ReadFile})
+	d.report(doc, found)
+	if found.Fatal() {
+		return nil
+	}
+	d.main, found = d.settle(expanded.(map[string]any), nil)
+	d.report(doc, found)
+	return nil
+}
+
+// properties finds the properties object: the whole document, or its member of that name.
+func (d *Definition) properties(doc *settings.Document) (any, bool) {
+	root, ok := doc.Root().(map[string]any)
+	if !ok {
+		return nil, false
+	}
+	if id, ok := root["id"].(string); ok && d.options.Name == "" && id != "" {
+		d.name = id
+	}
+	if inner, ok := root["properties"].(map[string]any); ok {
+		d.at = "/properties"
+		return inner, true
+	}
+	_, hasHost := root["host"]
+	_, hasAuth := root["authentication"]
+	return root, hasHost || hasAuth
+}
+
+func (d *Definition) report(doc *settings.Document, found settings.Problems) {
+	for _, p := range found {
+		d.problems = append(d.problems, d.problem(doc, p))
+	}
+}
+
+func (d *Definition) problem(doc *settings.Document, p *settings.Problem) *Problem {
+	line, column := p.Line, p.Column
+	if doc != nil && line == 0 {
+		line, column = doc.Position(p.Pointer)
+	}
+	return &Problem{File: d.file, Line: line, Column: column, Pointer: p.Pointer, Reason: p.Reason, Warning: p.Warning}
+}
+
+// settled is one set of properties, checked, with its authentication.
+type settled struct {
+	tree  map[string]any // what it was made from; overrides are laid over it
+	props Properties
+	spec  auth.Spec
+	data  map[string]any // authData of the call
+}
+
+// settle checks the properties and compiles the authentication. authData is the call's own.
+func (d *Definition) settle(tree map[string]any, authData map[string]any) (settled, settings.Problems) {
+	s := settled{tree: tree, data: authData}
+	tree, found := decodeSecrets(tree, d.at, d.name)
+	found = append(found, settings.Decode(tree, d.at, &s.props)...)
+	s.props.Authentication = nil // it holds secrets; from here on they are in the spec
+	if found.Fatal() {
+		return s, found
+	}
+	found = append(found, d.checkProperties(&s.props)...)
+	spec, err := d.options.Dialect.Parse(auth.Source{
+		Raw: tree["authentication"], At: d.at + "/authentication", Owner: d.name, Declared: d.declared(&s.props, authData),
+	})
+	var more settings.Problems
+	if errors.As(err, &more) {
+		found = append(found, more...)
+	} else if err != nil {
+		found = append(found, &settings.Problem{Pointer: d.at + "/authentication", Reason: err.Error()})
+	}
+	for _, n := range spec.Notes {
+		found = append(found, &settings.Problem{Pointer: n.Pointer, Reason: n.Reason, Warning: true})
+	}
+	if spec.Shared {
+		found = append(found, &settings.Problem{Pointer: d.at + "/authentication/token_cache",
+			Reason: "redis is not built yet; write local, which keeps tokens in this process"})
+	}
+	s.spec = spec
+	return s, found
+}
+
+// secretNames are the members whose values may be written as {code}… or {crypt}….
+var secretNames = []string{"password", "token", "client_secret", "aws_access_key", "aws_secret_key", "aws_session_token", "passphrase"}
+
+// decodeSecrets returns tree with its {code} and {crypt} values in clear, wherever they stand.
+func decodeSecrets(tree map[string]any, at, id string) (map[string]any, settings.Problems) {
+	out := make(map[string]any, len(tree))
+	var found settings.Problems
+	for name, value := range tree {
+		here := at + "/" + name
+		switch v := value.(type) {
+		case map[string]any:
+			inner, more := decodeSecrets(v, here, id)
+			value = inner
+			found = append(found, more...)
+		case string:
+			if slices.Contains(secretNames, name) && (strings.HasPrefix(v, "{code}") || strings.HasPrefix(v, "{crypt}")) {
+				clear, err := crypt.Decode(id, v)
+				if err != nil {
+					found = append(found, &settings.Problem{Pointer: here, Reason: "cannot be decoded; was it made for an adapter of another id?"})
+				}
+				value = clear
+			}
+		}
+		out[name] = value
+	}
+	return out, found
+}
+
+// checkProperties finds what the types cannot say.
+func (d *Definition) checkProperties(p *Properties) settings.Problems {
+	var found settings.Problems
+	note := func(warning bool, pointer, format string, args ...any) {
+		found = append(found, &settings.Problem{Pointer: d.at + pointer, Reason: fmt.Sprintf(format, args...), Warning: warning})
+	}
+	if _, err := baseURL(p); err != nil {
+		note(false, "/host", "%v", err)
+	}
+	for _, off := range p.notBuilt() {
+		note(true, off.pointer, "is on but not built yet: calls stop with exit 3; %s", off.hint)
+	}
+	if p.Request.NumberRetries > 0 && slices.ContainsFunc(p.Request.LimitRetryError, func(c CodeRange) bool { return c.High >= 100 || c.Low < 0 }) {
+		note(true, "/request/limit_retry_error", "retries are not built yet: the first answer counts")
+	}
+	return found
+}
+
+// offSetting is a setting that is on but not built.
+type offSetting struct{ pointer, hint string }
+
+func (p *Properties) notBuilt() []offSetting {
+	var list []offSetting
+	for _, s := range []struct {
+		on bool
+		offSetting
+	}{
+		{p.Stub, offSetting{"/stub", "set stub to false to reach the real system"}},
+		{p.Proxy.Enabled, offSetting{"/proxy/enabled", "set proxy.enabled to false where the system can be reached directly"}},
+		{p.SSL.Enabled, offSetting{"/ssl/enabled", "set ssl.enabled to false to verify with the machine's own trust store"}},
+		{p.Throttle.Enabled, offSetting{"/throttle/throttle_enabled", "set throttle.throttle_enabled to false to call without a queue"}},
+	} {
+		if s.on {
+			list = append(list, s.offSetting)
+		}
+	}
+	return list
+}
+
+// canonical writes a tree so that equal trees give equal bytes: encoding/json sorts names.
+func canonical(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprintf("unwritable %T", v) // only a Go caller's channel or function gets here
+	}
+	return string(data)
+}

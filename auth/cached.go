@@ -1,0 +1,348 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/keyhitch/keyhitch/cache"
+)
+
+// Credential says how one credential is kept.
+type Credential struct {
+	Key         string // from Keyer.CacheKey: everything that decides the token
+	Owner, User string // for TokenInfo
+	Source      TokenSource
+	Margin      func(lifetime time.Duration) time.Duration // renew this long before expiry; nil: DefaultMargin
+	Timeout     time.Duration                              // of one token request; 0: 30 s
+}
+
+// DefaultMargin is min(60 s, 10 % of the lifetime).
+func DefaultMargin(lifetime time.Duration) time.Duration { return min(time.Minute, lifetime/10) }
+
+const (
+	loginTimeout   = 30 * time.Second
+	idleTTL        = 24 * time.Hour // how long a token without expiry is remembered
+	pauseShortest  = time.Second
+	pauseLongest   = 5 * time.Minute
+	storeTimeout   = 2 * time.Second
+	cacheWarnEvery = time.Minute
+)
+
+// snapshot is one token and when it gets stale; immutable.
+type snapshot struct {
+	token  Token
+	stale  time.Time // zero: never
+	expiry time.Time // zero: never
+}
+
+func (s *snapshot) fresh(now time.Time) bool  { return s.stale.IsZero() || now.Before(s.stale) }
+func (s *snapshot) usable(now time.Time) bool { return s.expiry.IsZero() || now.Before(s.expiry) }
+
+// flight is one token request and all who wait for it.
+type flight struct {
+	done chan struct{}
+	snap *snapshot
+	err  error
+}
+
+// CachedSource keeps one credential's token: callers read an immutable snapshot, at most one
+// token request is under way, and whoever waits for it waits under his own context. A stale but
+// good token is served while one request runs behind it.
+type CachedSource struct {
+	cred Credential
+	env  Env
+
+	current atomic.Pointer[snapshot]
+	used    atomic.Bool
+
+	mu         sync.Mutex
+	fly        *flight
+	refused    *snapshot // the last one that was refused
+	generation uint64
+	resume     time.Time // no token request before this, after a failure
+	pause      time.Duration
+	failure    error     // why
+	warned     time.Time // when a cache failure was last logged
+}
+
+// Cached returns the source of c.Key in env.Tokens: the one already there, or a new one.
+func Cached(c Credential, env Env) *CachedSource {
+	build := func() *CachedSource { return &CachedSource{cred: c, env: env} }
+	if env.Tokens == nil {
+		return build()
+	}
+	return env.Tokens.source(c.Key, build)
+}
+
+// Token returns a token good to use now.
+func (c *CachedSource) Token(ctx context.Context) (Token, error) {
+	snap, err := c.get(ctx)
+	if err != nil {
+		return Token{}, err
+	}
+	return snap.token, nil
+}
+
+func (c *CachedSource) get(ctx context.Context) (*snapshot, error) {
+	now := c.env.Now()
+	snap := c.current.Load()
+	if snap != nil && snap.fresh(now) {
+		if c.env.Observe != nil {
+			c.env.Observing("token", c.describe(snap, "from memory"), 0)
+		}
+		if !c.used.Load() {
+			c.used.Store(true)
+		}
+		return snap, nil
+	}
+	return c.slow(ctx, now)
+}
+
+// slow serves a stale token and renews it behind the caller, or waits for a flight.
+func (c *CachedSource) slow(ctx context.Context, now time.Time) (*snapshot, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	snap, fly, err := c.join(now)
+	if fly == nil {
+		return snap, err
+	}
+	select {
+	case <-fly.done:
+		return fly.snap, fly.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
+	}
+}
+
+// join returns a usable snapshot, or the flight to wait for, or the failure that still holds.
+func (c *CachedSource) join(now time.Time) (*snapshot, *flight, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	snap := c.current.Load()
+	good := snap != nil && snap.usable(now)
+	switch {
+	case good && (snap.fresh(now) || c.fly != nil || now.Before(c.resume)):
+		return snap, nil, nil
+	case c.fly != nil:
+		return nil, c.fly, nil
+	case !good && now.Before(c.resume) && refusedLogin(c.failure):
+		return nil, nil, fmt.Errorf("%w; not asked again before %s", c.failure, c.resume.Format(time.TimeOnly))
+	}
+	fly := c.takeOff(true)
+	if good {
+		return snap, nil, nil
+	}
+	return nil, fly, nil
+}
+
+// takeOff starts the flight; c.mu is held. It has its own deadline, so that no caller's leaving
+// ends it for the rest. A new token is stored after it has landed: nobody waits for the cache.
+func (c *CachedSource) takeOff(recall bool) *flight {
+	fly := &flight{done: make(chan struct{})}
+	c.fly = fly
+	refused := c.refused
+	timeout := c.cred.Timeout
+	if timeout <= 0 {
+		timeout = loginTimeout
+	}
+	c.env.Tokens.begin()
+	go func() {
+		defer c.env.Tokens.end()
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		if recall {
+			if token, ok := c.recall(ctx, refused); ok {
+				c.land(fly, token, nil)
+				return
+			}
+		}
+		token, err := c.obtain(ctx)
+		c.land(fly, token, err)
+		if err == nil {
+			c.remember(fly.snap)
+		}
+	}()
+	return fly
+}
+
+// obtain asks the source. It never leaves a flight hanging: a panic of a source is a failure
+// like any other.
+func (c *CachedSource) obtain(ctx context.Context) (token Token, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &TokenError{Reason: "reading the answer went wrong inside keyhitch"}
+		}
+	}()
+	token, err = c.cred.Source.Token(ctx)
+	if err != nil {
+		return Token{}, err
+	}
+	if err := token.check(); err != nil {
+		return Token{}, &TokenError{Reason: err.Error()}
+	}
+	return token, nil
+}
+
+// recall returns the token that the shared cache holds, unless it is stale or the refused one.
+func (c *CachedSource) recall(ctx context.Context, refused *snapshot) (Token, bool) {
+	if c.env.Cache == nil {
+		return Token{}, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	data, err := c.env.Cache.Get(ctx, c.cred.Key)
+	if err != nil {
+		c.cacheFailed(err)
+		return Token{}, false
+	}
+	token, err := decodeToken(data)
+	if err != nil {
+		c.cacheFailed(err)
+		return Token{}, false
+	}
+	if refused != nil && token.same(refused.token) {
+		if err := c.env.Cache.Delete(ctx, c.cred.Key); err != nil {
+			c.cacheFailed(err)
+		}
+		return Token{}, false
+	}
+	return token, c.snapshotOf(token).fresh(c.env.Now())
+}
+
+// remember puts a token into the shared cache, unless it was refused or dropped meanwhile.
+func (c *CachedSource) remember(snap *snapshot) {
+	ttl := idleTTL
+	if !snap.expiry.IsZero() {
+		ttl = snap.expiry.Sub(c.env.Now())
+	}
+	if c.env.Cache == nil || ttl <= 0 || c.current.Load() != snap {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	data, err := encodeToken(snap.token)
+	if err == nil {
+		err = c.env.Cache.Set(ctx, c.cred.Key, data, ttl)
+	}
+	c.cacheFailed(err)
+}
+
+// land publishes the flight's outcome and frees the place for the next.
+func (c *CachedSource) land(fly *flight, token Token, err error) {
+	c.mu.Lock()
+	now := c.env.Now()
+	c.fly = nil
+	if err != nil {
+		fly.err = err
+		c.failure = err
+		c.pause = min(max(pauseShortest, 2*c.pause), pauseLongest)
+		c.resume = now.Add(c.pause)
+	} else {
+		c.failure, c.pause, c.resume = nil, 0, time.Time{}
+		c.generation++
+		token.Generation = c.generation
+		fly.snap = c.snapshotOf(token)
+		c.current.Store(fly.snap)
+		for _, value := range token.Values {
+			c.env.Redact.Learn(value)
+		}
+	}
+	c.mu.Unlock()
+	close(fly.done)
+}
+
+func (c *CachedSource) snapshotOf(token Token) *snapshot {
+	snap := &snapshot{token: token, expiry: token.Expiry}
+	if !token.Expiry.IsZero() {
+		margin := c.cred.Margin
+		if margin == nil {
+			margin = DefaultMargin
+		}
+		// A token from another clock may end before it was obtained: its margin must not be negative.
+		snap.stale = token.Expiry.Add(-max(0, margin(token.Expiry.Sub(token.Obtained))))
+	}
+	return snap
+}
+
+// Invalidate drops the token of generation refused, if it is still the current one.
+func (c *CachedSource) Invalidate(refused Stamp) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if snap := c.current.Load(); snap != nil && Stamp(snap.token.Generation) == refused {
+		c.refused = snap
+		c.current.Store(nil)
+	}
+}
+
+// Drop forgets the token here and in the shared cache.
+func (c *CachedSource) Drop(ctx context.Context) error {
+	c.mu.Lock()
+	c.current.Store(nil)
+	c.mu.Unlock()
+	if c.env.Cache == nil {
+		return nil
+	}
+	return c.env.Cache.Delete(ctx, c.cred.Key)
+}
+
+// Info describes the current token; false: there is none.
+func (c *CachedSource) Info() (TokenInfo, bool) {
+	snap := c.current.Load()
+	if snap == nil {
+		return TokenInfo{}, false
+	}
+	return c.info(snap), true
+}
+
+func (c *CachedSource) info(snap *snapshot) TokenInfo {
+	info := TokenInfo{Owner: c.cred.Owner, User: c.cred.User, Obtained: snap.token.Obtained, Expires: snap.expiry,
+		Fingerprint: c.env.Keys.Fingerprint(snap.token.Value("token")), Where: "memory"}
+	for name := range snap.token.Values {
+		info.Names = append(info.Names, name)
+	}
+	slices.Sort(info.Names)
+	return info
+}
+
+func (c *CachedSource) describe(snap *snapshot, where string) string {
+	text := where + ", fingerprint " + c.env.Keys.Fingerprint(snap.token.Value("token"))
+	if !snap.expiry.IsZero() {
+		text += ", expires in " + snap.expiry.Sub(c.env.Now()).Round(time.Second).String()
+	}
+	return text
+}
+
+func (c *CachedSource) flying() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fly != nil
+}
+
+// cacheFailed logs a failing cache once a minute; the call goes on without it.
+func (c *CachedSource) cacheFailed(err error) {
+	if err == nil || errors.Is(err, cache.ErrNotFound) || c.env.Log == nil {
+		return
+	}
+	c.mu.Lock()
+	now := c.env.Now()
+	quiet := !c.warned.IsZero() && now.Sub(c.warned) < cacheWarnEvery
+	if !quiet {
+		c.warned = now
+	}
+	c.mu.Unlock()
+	if !quiet {
+		c.env.Log.WithError(err).Warn("token cache: going on without it")
+	}
+}
+
+// refusedLogin reports whether err says that the login itself was turned down.
+func refusedLogin(err error) bool {
+	var t *TokenError
+	return errors.As(err, &t) && t.Refused()
+}

@@ -1,0 +1,132 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+)
+
+// Fixed is an Authenticator that writes the same injection on every request.
+type Fixed struct{ in Injection }
+
+// NewFixed renders p once, without a token.
+func NewFixed(p Placement, env Env) (*Fixed, error) {
+	in, err := p.Render(Token{})
+	if err != nil {
+		return nil, err
+	}
+	in.teach(env.Redact)
+	return &Fixed{in}, nil
+}
+
+// PlanFixed is the Plan of a method without token requests.
+func PlanFixed(p Placement, reveal bool) (Plan, error) {
+	if !reveal {
+		p = p.Masked()
+	}
+	fixed, err := NewFixed(p, Env{})
+	return Plan{Auth: fixed}, err
+}
+
+// Apply writes the credentials.
+func (f *Fixed) Apply(req *http.Request) (Stamp, error) { return 0, f.in.Apply(req) }
+
+func (f *Fixed) headersOnly() bool { return f.in.inPlace() }
+
+// teach makes the redactor know what goes out.
+func (in *Injection) teach(r *Redactor) {
+	for _, h := range in.headers {
+		_, value, found := strings.Cut(h.values[0], " ")
+		if !found {
+			value = h.values[0]
+		}
+		r.Learn(NewSecret(value))
+	}
+	for _, f := range in.body {
+		r.Learn(NewSecret(f.value))
+	}
+}
+
+// Placed is the Authenticator of every method that has a token: it takes the token from Source
+// and writes it as Placement says, rendered once per token.
+type Placed struct {
+	Source    *CachedSource
+	Placement Placement
+	Redact    *Redactor
+	rendered  atomic.Pointer[rendered]
+}
+
+type rendered struct {
+	snap *snapshot
+	in   Injection
+}
+
+// Apply writes the current token.
+func (p *Placed) Apply(req *http.Request) (Stamp, error) {
+	snap, err := p.Source.get(req.Context())
+	if err != nil {
+		return 0, err
+	}
+	r := p.rendered.Load()
+	if r == nil || r.snap != snap {
+		if r, err = p.render(snap); err != nil {
+			return 0, err
+		}
+	}
+	return Stamp(snap.token.Generation), r.in.Apply(req)
+}
+
+// headersOnly looks at what the placement wrote last; before the first token it is not known.
+func (p *Placed) headersOnly() bool {
+	r := p.rendered.Load()
+	return r != nil && r.in.inPlace()
+}
+
+func (p *Placed) render(snap *snapshot) (*rendered, error) {
+	in, err := p.Placement.Render(snap.token)
+	if err != nil {
+		return nil, &TokenError{Reason: err.Error()}
+	}
+	in.teach(p.Redact)
+	r := &rendered{snap, in}
+	p.rendered.Store(r)
+	return r, nil
+}
+
+// Invalidate drops the refused token if it is still the current one; another try can be made.
+func (p *Placed) Invalidate(_ context.Context, refused Stamp) bool {
+	p.Source.Invalidate(refused)
+	return true
+}
+
+// PerCall is the Authenticator of a token that is asked for before every call: nothing is
+// shared and nobody waits for another.
+type PerCall struct {
+	Source    TokenSource
+	Placement Placement
+	Redact    *Redactor
+}
+
+// Apply asks for a token under the request's own context and writes it.
+func (p *PerCall) Apply(req *http.Request) (Stamp, error) {
+	token, err := p.Source.Token(req.Context())
+	if err != nil {
+		return 0, err
+	}
+	if err := token.check(); err != nil {
+		return 0, &TokenError{Reason: err.Error()}
+	}
+	for _, value := range token.Values {
+		p.Redact.Learn(value)
+	}
+	in, err := p.Placement.Render(token)
+	if err != nil {
+		return 0, &TokenError{Reason: err.Error()}
+	}
+	in.teach(p.Redact)
+	return 1, in.Apply(req)
+}
+
+// Invalidate reports that another try brings another token.
+func (p *PerCall) Invalidate(context.Context, Stamp) bool { return true }

@@ -1,0 +1,86 @@
+package auth
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Value returns the named value, or the absent secret.
+func (t Token) Value(name string) Secret { return t.Values[name] }
+
+// ValidAt reports whether t can be used at now and for early longer.
+func (t Token) ValidAt(now time.Time, early time.Duration) bool {
+	return t.Expiry.IsZero() || now.Add(early).Before(t.Expiry)
+}
+
+// same reports whether two tokens carry the same values.
+func (t Token) same(other Token) bool {
+	if len(t.Values) != len(other.Values) {
+		return false
+	}
+	for name, value := range t.Values {
+		if value.Reveal() != other.Values[name].Reveal() {
+			return false
+		}
+	}
+	return true
+}
+
+// record is how a token lies in a cache.Store. Expiry and Obtained are Unix milliseconds; values
+// are bytes, because a header may hold what is no UTF-8.
+type record struct {
+	Values     map[string][]byte `json:"values"`
+	Obtained   int64             `json:"obtained"`
+	Expiry     int64             `json:"expiry,omitempty"`
+	Generation uint64            `json:"generation"`
+}
+
+func encodeToken(t Token) ([]byte, error) {
+	r := record{Values: make(map[string][]byte, len(t.Values)), Obtained: t.Obtained.UnixMilli(), Generation: t.Generation}
+	for name, value := range t.Values {
+		r.Values[name] = []byte(value.Reveal())
+	}
+	if !t.Expiry.IsZero() {
+		r.Expiry = t.Expiry.UnixMilli()
+	}
+	return json.Marshal(r)
+}
+
+var errBadRecord = errors.New("the cached token is not one of ours")
+
+// decodeToken reads a record; whatever is odd about it makes it no token at all.
+func decodeToken(data []byte) (Token, error) {
+	var r record
+	if len(data) > tokenBytes || json.Unmarshal(data, &r) != nil || len(r.Values) == 0 {
+		return Token{}, errBadRecord
+	}
+	t := Token{Values: make(map[string]Secret, len(r.Values)), Obtained: time.UnixMilli(r.Obtained), Generation: r.Generation}
+	for name, value := range r.Values {
+		t.Values[name] = NewSecret(string(value))
+	}
+	if r.Expiry != 0 {
+		t.Expiry = time.UnixMilli(r.Expiry)
+	}
+	return t, t.check()
+}
+
+// tokenBytes bounds all values of a token together: no header could carry more.
+const tokenBytes = 256 << 10
+
+// check refuses what no request may carry: control characters would split headers.
+func (t Token) check() error {
+	size := 0
+	for name, value := range t.Values {
+		text := value.Reveal()
+		size += len(text)
+		if strings.ContainsAny(text, "\r\n\x00") {
+			return errors.New(name + " holds a line break or NUL and cannot be sent")
+		}
+	}
+	if size > tokenBytes {
+		return errors.New("the token is larger than 256 KiB")
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package auth
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// drainBytes of a refused answer are read so that the connection can be used again.
+const drainBytes = 64 << 10
+
+// Transport is an http.RoundTripper that adds credentials to requests for one origin, and sends
+// a request once more with a new credential when the system says that the old one is refused.
+// It sets no deadline and never wraps an answer's body, so streams and upgrades pass.
+type Transport struct {
+	Base      http.RoundTripper
+	Auth      Authenticator
+	Origin    Origin // credentials go here and nowhere else
+	Refused   []int  // statuses that mean «credential refused»; empty: 401
+	Resubmits int    // how often one request is sent again after a refusal
+	Observe   func(Event)
+}
+
+// RoundTrip sends req, which it does not change.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) { return t.send(req, false) }
+
+// Own returns the same transport for requests that belong to the sender: a credential that is
+// only a header is written in place, which saves the copy. The request must not be shown after.
+func (t *Transport) Own() http.RoundTripper { return ownTransport{t} }
+
+type ownTransport struct{ *Transport }
+
+func (t ownTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	return t.send(req, true)
+}
+
+func (t *Transport) send(req *http.Request, own bool) (*http.Response, error) {
+	if !t.Origin.Holds(req.URL) {
+		return t.Base.RoundTrip(req)
+	}
+	res, stamp, err := t.try(req, req.Body, own)
+	for again := 0; err == nil && stamp != 0 && t.refused(res.StatusCode); again++ {
+		inv, ok := t.Auth.(Invalidator)
+		if !ok || !inv.Invalidate(req.Context(), stamp) || again >= t.Resubmits {
+			break
+		}
+		body, replayable := replay(req)
+		if !replayable {
+			t.observe("refused", fmt.Sprintf("status %d; the body cannot be sent twice, the next call uses a new token", res.StatusCode), 0)
+			break
+		}
+		t.observe("refused", fmt.Sprintf("status %d; sending once more with a new token", res.StatusCode), 0)
+		drain(res)
+		res, stamp, err = t.try(req, body, false)
+	}
+	return res, err
+}
+
+// try sends one authenticated copy of req, or req itself where that is allowed.
+func (t *Transport) try(req *http.Request, body io.ReadCloser, own bool) (*http.Response, Stamp, error) {
+	out := req
+	if !own || req.Header == nil || !t.headersOnly() {
+		out = copyRequest(req)
+	}
+	out.Body = body
+	stamp, err := t.Auth.Apply(out)
+	if err != nil {
+		if body != nil {
+			_ = body.Close()
+		}
+		return nil, 0, err
+	}
+	var start time.Time
+	if t.Observe != nil {
+		start = time.Now()
+	}
+	res, err := t.Base.RoundTrip(out)
+	if res != nil {
+		res.Request = req // the one without credentials
+	}
+	if t.Observe != nil {
+		t.report(req, res, err, time.Since(start))
+	}
+	return res, stamp, err
+}
+
+// headersOnly reports whether the authenticator is known to write nothing but headers.
+func (t *Transport) headersOnly() bool {
+	h, ok := t.Auth.(interface{ headersOnly() bool })
+	return ok && h.headersOnly()
+}
+
+func (t *Transport) refused(status int) bool {
+	if len(t.Refused) == 0 {
+		return status == http.StatusUnauthorized
+	}
+	return slices.Contains(t.Refused, status)
+}
+
+func (t *Transport) report(req *http.Request, res *http.Response, err error, took time.Duration) {
+	what := req.Method + " " + t.Origin.String() + req.URL.EscapedPath()
+	if err != nil {
+		t.observe("call", what+": no answer", took)
+		return
+	}
+	t.observe("call", fmt.Sprintf("%s: status %d", what, res.StatusCode), took)
+}
+
+func (t *Transport) observe(step, detail string, took time.Duration) {
+	if t.Observe != nil {
+		t.Observe(Event{Step: step, Detail: detail, Took: took})
+	}
+}
+
+// copyRequest copies the struct and the header map, not the header values (3 allocations, where
+// http.Request.Clone takes 7).
+func copyRequest(req *http.Request) *http.Request {
+	out := new(http.Request)
+	*out = *req
+	out.Header = make(http.Header, len(req.Header)+1)
+	maps.Copy(out.Header, req.Header)
+	return out
+}
+
+// replay returns the body for another try; false: it was a stream.
+func replay(req *http.Request) (io.ReadCloser, bool) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req.Body, true
+	}
+	if req.GetBody == nil {
+		return nil, false
+	}
+	body, err := req.GetBody()
+	return body, err == nil
+}
+
+func drain(res *http.Response) {
+	_, _ = io.CopyN(io.Discard, res.Body, drainBytes)
+	_ = res.Body.Close()
+}
+
+// NewBase returns the tuned http.Transport that calls and token requests share: many idle
+// connections per host, bounded dial, handshake and header sizes, and no proxy from the environment.
+func NewBase() *http.Transport {
+	return &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		IdleConnTimeout:        90 * time.Second,
+		MaxIdleConns:           1024,
+		MaxIdleConnsPerHost:    256,
+		MaxResponseHeaderBytes: 256 << 10,
+		ForceAttemptHTTP2:      true,
+	}
+}

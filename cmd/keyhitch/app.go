@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/keyhitch/keyhitch/auth"
+)
+
+// app is one run of the command: where it reads and writes, and the flags that all commands share.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	redact   *auth.Redactor
+	log      *logrus.Logger
+
+	instance string
+	dialect  string
+	project  string
+	set      []string
+	output   string
+	timeout  time.Duration
+	verbose  bool
+	explain  bool
+	dryRun   bool
+	curl     bool
+	reveal   bool
+}
+
+// run is the whole program. It returns the exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	a := &app{in: in, out: out, err: errOut, redact: new(auth.Redactor)}
+	a.log = a.newLog()
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !errors.As(err, new(exitCode)) {
+		a.complain(cmd, err)
+	}
+	return a.code(ctx, err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "keyhitch",
+		Short: "Declared credentials on the wire, safely",
+		Long: "keyhitch calls systems that are described as data: it logs in as they want it, keeps the\n" +
+			"token, renews it in time, and adds it to every call.",
+		Example: "  keyhitch demo\n" +
+			"  keyhitch validate ./adapters/acme\n" +
+			"  keyhitch call ./adapters/acme device getDevice --path 7\n" +
+			"  keyhitch request ./adapters/acme GET /api/v1/devices",
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.setUp() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	f := root.PersistentFlags()
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log at level debug, on standard error")
+	f.StringVarP(&a.output, "output", "o", "", "json, yaml, table or raw (default: table on a terminal, else json)")
+	root.AddCommand(a.callCommand(), a.requestCommand(), a.tokenCommand(), a.checkCommand(), a.validateCommand(),
+		a.schemaCommand(), a.demoCommand(), a.versionCommand(), completionCommand())
+	return root
+}
+
+// adapterFlags are on every command that opens an adapter.
+func (a *app) adapterFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&a.instance, "instance", "", "service-instance `FILE` (default: service-instance.json of the home)")
+	f.StringVar(&a.dialect, "dialect", "", "how the configuration is spelt, if its content does not say: iap")
+	f.StringVar(&a.project, "project", "", "project `FILE` with named adapters (default: ./keyhitch.yaml)")
+	f.StringArrayVar(&a.set, "set", nil, "override one property for this run: `a.b.c=VALUE`")
+	f.BoolVar(&a.explain, "explain", false, "tell what happens, step by step, on standard error")
+	f.DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (default: as the properties say)")
+}
+
+// planFlags are on commands that can show what they would send.
+func (a *app) planFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVar(&a.dryRun, "dry-run", false, "print what would be sent, and send nothing")
+	f.BoolVar(&a.curl, "curl", false, "with --dry-run: print curl commands")
+	f.BoolVar(&a.reveal, "reveal", false, "with --dry-run: show secrets")
+}
+
+// setUp checks the flags that all commands share, and sets the log level.
+func (a *app) setUp() error {
+	switch a.output {
+	case "", "json", "yaml", "table", "raw":
+	default:
+		return usage("-o %s is unknown; use json, yaml, table or raw", a.output)
+	}
+	if a.curl && !a.dryRun || a.reveal && !a.dryRun && a.curl {
+		return usage("--curl goes with --dry-run")
+	}
+	level, err := logrus.ParseLevel(firstOf(os.Getenv("KEYHITCH_LOG_LEVEL"), "warning"))
+	if err != nil {
+		return usage("KEYHITCH_LOG_LEVEL is unknown; use error, warning, info, debug or trace")
+	}
+	if a.verbose {
+		level = max(level, logrus.DebugLevel)
+	}
+	a.log.SetLevel(level)
+	return nil
+}
+
+// deadline bounds the whole run where --timeout says so.
+func (a *app) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.timeout <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, a.timeout)
+}
+
+// format is the output format, after looking where output goes.
+func (a *app) format() string {
+	switch {
+	case a.output != "":
+		return a.output
+	case isTerminal(a.out):
+		return "table"
+	}
+	return "json"
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" && os.Getenv("CI") == ""
+}
+
+// colored reports whether w may be painted.
+func colored(w io.Writer) bool { return isTerminal(w) && os.Getenv("NO_COLOR") == "" }
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if strings.TrimSpace(t) != "" {
+			return t
+		}
+	}
+	return ""
+}

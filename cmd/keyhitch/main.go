@@ -1,0 +1,22 @@
+// Command keyhitch makes authenticated calls to systems that are described as data.
+//
+//	keyhitch call ADAPTER ENTITY ACTION   run one declared action
+//	keyhitch request ADAPTER METHOD PATH  call any path, authenticated
+//	keyhitch validate PATH…               every problem of a definition, with its place
+//
+// Data goes to standard output, everything else to standard error. `keyhitch help` lists the rest.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyhitch/keyhitch"
+	"github.com/keyhitch/keyhitch/entities"
+	
+)
+
+func (a *app) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:       "schema [service-instance|action]",
+		Short:     "JSON Schema of a configuration file",
+		Long:      "Prints the JSON Schema of a service instance or of an action.json file, for editors and checks.",
+		Example:   "  keyhitch schema service-instance > service-instance.schema.json",
+		ValidArgs: []string{"service-instance", "action"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			name := "service-instance"
+			if len(args) == 1 {
+				name = args[0]
+			}
+			var data []byte
+			switch {
+			case len(args) > 1:
+				return usage("schema takes one name: service-instance or action")
+			case name == "service-instance":
+				data = keyhitch.PropertiesSchema()
+			case name == "action":
+				data = entities.ActionSchema()
+			default:
+				return usage("there is no schema %q; use service-instance or action", name)
+			}
+			_, err := a.out.Write(data)
+			return err
+		},
+	}
+}
+
+func (a *app) demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "demo",
+		Short:   "A story with pretend systems on this machine",
+		Long:    "Starts pretend systems on loopback, calls them through the real engine, and shows what happens.",
+		Example: "  keyhitch demo",
+		Args:    exactly(0, "demo takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return nil
+		},
+	}
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Version of this program",
+		Args:  exactly(0, "version takes no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			v := versionInfo()
+			if a.output == "json" || a.output == "yaml" {
+				return a.print(v)
+			}
+			_, err := fmt.Fprintf(a.out, "keyhitch %s (%s, %s/%s)\n", v["version"], v["go"], v["os"], v["arch"])
+			return err
+		},
+	}
+}
+
+func versionInfo() map[string]string {
+	v := map[string]string{"version": "devel", "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if info.Main.Version != "" && info.Main.Version != "(devel)" {
+		v["version"] = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v["revision"] = s.Value
+		}
+	}
+	return v
+}
+
+func completionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:       "completion bash|zsh|fish|powershell",
+		Short:     "Completion script for a shell",
+		Example:   "  keyhitch completion bash > /etc/bash_completion.d/keyhitch",
+		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
+		Args:      exactly(1, "completion takes one of bash, zsh, fish, powershell"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root, out := cmd.Root(), cmd.OutOrStdout()
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(out, true)
+			case "zsh":
+				return root.GenZshCompletion(out)
+			case "fish":
+				return root.GenFishCompletion(out, true)
+			case "powershell":
+				return root.GenPowerShellCompletionWithDesc(out)
+			}
+			return usage("there is no completion for %q; use bash, zsh, fish or powershell", args[0])
+		},
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyhitch/keyhitch/adapter"
+	"github.com/keyhitch/keyhitch/auth"
+)
+
+// tokenLine is one cached token as `token show` prints it; never the value.
+type tokenLine struct {
+	Adapter     string            `json:"adapter"`
+	User        string            `json:"user"`
+	Fingerprint string            `json:"fingerprint"`
+	Obtained    string            `json:"obtained"`
+	Expires     string            `json:"expires,omitempty"`
+	Source      string            `json:"source"`
+	Tokens      []string          `json:"tokens"`
+	Values      map[string]string `json:"values,omitempty"` // --reveal, on a terminal
+}
+
+func (a *app) tokenCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "token ADAPTER [show|refresh|drop]",
+		Short: "What is known of a token, a new one, or none",
+		Long: "show tells what is cached, refresh asks for a new token now, drop forgets it. The value is\n" +
+			"never printed, except by refresh --reveal on a terminal.",
+		Example: "  keyhitch token ./acme refresh\n  keyhitch token ./acme show -o json",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return usage("token takes ADAPTER and one of show, refresh, drop")
+			}
+			return nil
+		},
+		ValidArgs: []string{"show", "refresh", "drop"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			verb := "show"
+			if len(args) == 2 {
+				verb = args[1]
+			}
+			return a.token(cmd.Context(), args[0], verb)
+		},
+	}
+	a.adapterFlags(cmd)
+	cmd.Flags().BoolVar(&a.reveal, "reveal", false, "with refresh: print the token too; on a terminal only")
+	return cmd
+}
+
+func (a *app) token(ctx context.Context, name, verb string) error {
+	if a.reveal && !isTerminal(a.out) {
+		return usage("--reveal prints a token on a terminal only, not into a file or pipe")
+	}
+	if verb != "show" && verb != "refresh" && verb != "drop" {
+		return usage("token %s is unknown; use show, refresh or drop", verb)
+	}
+	ad, err := a.open(name)
+	if err != nil {
+		return a.fail(name, err)
+	}
+	ctx, cancel := a.deadline(ctx)
+	defer cancel()
+	switch verb {
+	case "refresh":
+		return a.refresh(ctx, ad)
+	case "drop":
+		if err := ad.DropToken(ctx); err != nil && !errors.Is(err, adapter.ErrNoToken) {
+			return a.failWith(ad, err)
+		}
+		_, _ = fmt.Fprintln(a.err, "forgotten")
+		return nil
+	}
+	lines := []tokenLine{}
+	for _, info := range ad.Tokens() {
+		lines = append(lines, lineOf(info))
+	}
+	if len(lines) == 0 {
+		_, _ = fmt.Fprintln(a.err, "no token is cached: with token_cache local each process keeps its own; `keyhitch token ADAPTER refresh` asks for one")
+	}
+	return a.print(lines)
+}
+
+func (a *app) refresh(ctx context.Context, ad *adapter.Adapter) error {
+	token, info, err := ad.RefreshToken(ctx)
+	if err != nil {
+		return a.failWith(ad, err)
+	}
+	line := lineOf(info)
+	if a.reveal {
+		line.Values = map[string]string{}
+		for name, value := range token.Values {
+			line.Values[name] = value.Reveal()
+		}
+	}
+	return a.print([]tokenLine{line})
+}
+
+func lineOf(info auth.TokenInfo) tokenLine {
+	line := tokenLine{Adapter: info.Owner, User: info.User, Fingerprint: info.Fingerprint,
+		Obtained: info.Obtained.UTC().Format(time.RFC3339), Source: info.Where, Tokens: info.Names}
+	if !info.Expires.IsZero() {
+		line.Expires = info.Expires.UTC().Format(time.RFC3339)
+	}
+	return line
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "check ADAPTER",
+		Short:   "Authenticate once, and send nothing else",
+		Long:    "Logs in once, evaluates everything that depends on the answer, and says whether it worked.",
+		Example: "  keyhitch check ./acme && echo ready",
+		Args:    exactly(1, "check takes ADAPTER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ad, err := a.open(args[0])
+			if err != nil {
+				return a.fail(args[0], err)
+			}
+			ctx, cancel := a.deadline(cmd.Context())
+			defer cancel()
+			if err := ad.Check(ctx); err != nil {
+				return a.failWith(ad, err)
+			}
+			a.danger(ad)
+			_, _ = fmt.Fprintf(a.err, "%s: authentication works\n", ad.Name())
+			return nil
+		},
+	}
+	a.adapterFlags(cmd)
+	return cmd
+}
+
+// danger names what an operator should know although it works.
+func (a *app) danger(ad *adapter.Adapter) {
+	for _, p := range ad.Definition().Problems() {
+		_, _ = fmt.Fprintln(a.err, "warning: "+a.redact.Scrub(p.Error()))
+	}
+}

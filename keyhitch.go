@@ -1,0 +1,97 @@
+// Package keyhitch opens adapters for Go programs: declared credentials on the wire, safely.
+//
+//	a, err := keyhitch.Open("./adapters/acme", adapter.Options{})
+//	client := a.Client() // an *http.Client; requests to the system's origin are authenticated
+//	res, err := a.Call(ctx, "device", "getDevice", adapter.Input{PathVars: []any{"7"}})
+//
+// The parts are in adapter (definitions and calls), auth (credentials), entities (action files)
+// and cache (where tokens are kept); this package picks the dialect and the cache for them.
+package keyhitch
+
+import (
+	"bytes"
+	_ "embed" // the schema
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/keyhitch/keyhitch/adapter"
+	"github.com/keyhitch/keyhitch/auth/dialects"
+	"github.com/keyhitch/keyhitch/cache/backends"
+)
+
+//go:generate go run ./internal/schemagen
+
+//go:embed properties.schema.json
+var propertiesSchema []byte
+
+// PropertiesSchema returns the JSON Schema of a service instance.
+func PropertiesSchema() []byte { return bytes.Clone(propertiesSchema) }
+
+// Open opens an adapter: a home (a directory with entities/) or a service-instance file. What o
+// leaves open is taken from the environment and the file system of the process.
+func Open(path string, o adapter.Options) (*adapter.Adapter, error) {
+	o, err := Options(path, o)
+	if err != nil {
+		return nil, err
+	}
+	return adapter.Open(o)
+}
+
+// Options completes o for the home or file at path, without reading the definition.
+func Options(path string, o adapter.Options) (adapter.Options, error) {
+	if err := place(path, &o); err != nil {
+		return o, err
+	}
+	if o.Dialect == nil {
+		o.Dialect = dialects.All["iap"]
+	}
+	if o.LookupEnv == nil {
+		o.LookupEnv = os.LookupEnv
+	}
+	if o.ReadFile == nil {
+		o.ReadFile = os.ReadFile
+	}
+	if o.Cache == nil {
+		store, err := backends.All["local"]().Open()
+		if err != nil {
+			return o, err
+		}
+		o.Cache = store
+	}
+	return o, nil
+}
+
+// place tells a home from a file.
+func place(path string, o *adapter.Options) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("adapter %s: there is no such directory or file", path)
+	}
+	if err != nil {
+		return fmt.Errorf("adapter %s: %w", path, err)
+	}
+	if !info.IsDir() {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("adapter %s: %w", path, err)
+		}
+		o.Instance, o.HomeName = adapter.File{Name: path, Data: data}, baseName(path)
+		return nil
+	}
+	if sub, err := os.Stat(filepath.Join(path, "entities")); err != nil || !sub.IsDir() {
+		return fmt.Errorf("adapter %s: is no adapter home: it has no directory entities", path)
+	}
+	o.Home, o.HomeName = os.DirFS(path), baseName(path)
+	return nil
+}
+
+func baseName(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		abs = path
+	}
+	return filepath.Base(abs)
+}
