@@ -155,7 +155,7 @@ func (d *Definition) loadInstance() error {
 	}
 	for _, a := range d.options.Set {
 		if tree, err = shape.Assign(tree, a.Path, a.Value); err != nil {
-			return &CallError{Reason: "--set " + a.Path, Err: err}
+			return &CallError{Reason: "--set", Err: err}
 		}
 	}
 	expanded, found := settings.Expand(tree, d.at, settings.Lookup{Env: d.options.LookupEnv, File: d.options.ReadFile})

@@ -50,7 +50,7 @@ type fixture struct {
 	auth     object            // the authentication object
 	props    object            // properties laid over the usual ones
 
-	mu     sync.Mutex
+	mu     *sync.Mutex
 	tokens int
 	log    []string                                            // "token …" and "data …", as they arrived
 	seen   []*http.Request                                     // the same, whole; bodies are in bodies
@@ -106,6 +106,7 @@ func (f *fixture) counts() (tokens, calls int) {
 // options starts the system and returns what opens its adapter.
 func (f *fixture) options(t testing.TB) adapter.Options {
 	t.Helper()
+	f.mu = new(sync.Mutex)
 	f.server = httptest.NewServer(f)
 	t.Cleanup(f.server.Close)
 	u, _ := url.Parse(f.server.URL)

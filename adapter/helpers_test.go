@@ -17,3 +17,9 @@ func open(t testing.TB, o adapter.Options) *adapter.Adapter {
 	}
 	return a
 }
+
+// openErr opens an adapter and returns the error.
+func openErr(o adapter.Options) (*adapter.Adapter, error) {
+	o.Dialect = iap.Dialect{}
+	return adapter.Open(o)
+}

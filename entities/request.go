@@ -115,7 +115,7 @@ func (s *shape) fillDefaults(data *builder) {
 	for _, p := range s.properties {
 		v, _ := data.get(p.Name)
 		if p.hasDeflt && (v == nil || v == "") {
-			v = p.Default
+			v = copyPlain(p.Default)
 			data.set(p.Name, v)
 		}
 		if o, ok := asObject(v); ok && p.byRef && len(p.shape.properties) > 0 {

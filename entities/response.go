@@ -212,7 +212,10 @@ func (s *shape) parse(m map[string]any) {
 	}
 }
 
+// parsed goes where translation went: those objects and arrays were made by it, so that they
+// may be changed in place.
 func (p *property) parsed(v any) any {
+	kind := p.typeFor(v)
 	switch v := v.(type) {
 	case string:
 		if p.parse {
@@ -221,12 +224,12 @@ func (p *property) parsed(v any) any {
 			}
 		}
 	case map[string]any:
-		if !p.untouched {
+		if kind == "object" && !p.untouched {
 			p.shape.parse(v)
 		}
 	case []any:
 		for i, item := range v {
-			if inner := p.shape.item(i); inner != nil && !p.untouched {
+			if inner := p.shape.item(i); inner != nil && kind == "array" && !p.untouched {
 				v[i] = inner.parsed(item)
 			}
 		}

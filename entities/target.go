@@ -100,12 +100,13 @@ func (a *Action) compose(t Target, holder bool, before, after string) (path, que
 // insertQuery puts text in place of {query}, and what follows it in the template behind.
 func (a *Action) insertQuery(path, fixed string, inQuery bool, text, after string) (string, string) {
 	keyPath, keyQuery, hasMark := strings.Cut(a.queryKey, "?")
+	keyPath, keyQuery = escapeIllegal(keyPath, legalInPath), escapeIllegal(keyQuery, legalInQuery)
 	switch {
 	case text == "":
 	case !hasMark && !inQuery: // a matrix or path parameter
-		path += a.queryKey + text
+		path += keyPath + text
 	case !hasMark:
-		fixed = joinQuery(fixed, a.queryKey+text)
+		fixed = joinQuery(fixed, keyPath+text)
 	default:
 		path += keyPath
 		fixed = joinQuery(fixed, keyQuery+text)
