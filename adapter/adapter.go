@@ -207,5 +207,12 @@ func (a *Adapter) DropToken(ctx context.Context) error {
 	return placed.Source.Drop(ctx)
 }
 
-// Close waits for token requests under way, so that what they bring is kept, or for ctx.
-func (a *Adapter) Close(ctx context.Context) error { return a.env.Tokens.Wait(ctx) }
+// Close waits for token requests under way, so that what they bring is kept, or for ctx; then it
+// closes idle connections, unless Options.Base lent them.
+func (a *Adapter) Close(ctx context.Context) error {
+	err := a.env.Tokens.Wait(ctx)
+	if a.def.options.Base == nil {
+		a.env.Client.CloseIdleConnections()
+	}
+	return err
+}

@@ -20,6 +20,7 @@ import (
 type built struct {
 	req    *http.Request
 	action *entities.Action
+	schema *entities.Schema  // of the answer; nil where nothing is translated
 	kind   entities.Datatype // of the answer
 	key    entities.Selector // the part of the answer that is translated
 	filter entities.Selector // on the translated answer
@@ -52,9 +53,20 @@ func (in *instance) build(ctx context.Context, act *entities.Action, input Input
 	if err != nil {
 		return nil, err
 	}
+	schema, err := answerSchema(act, responseType)
+	if err != nil {
+		return nil, err // before the action has been done, not after
+	}
 	key, _ := act.ResponseKey(entities.CallShape{Body: input.Payload, PathVars: input.PathVars, Query: input.Query,
 		HasBody: len(body) > 0, HasQuery: len(input.Query) > 0, HasOptions: len(input.Options) > 0})
-	return &built{req: newRequest(ctx, act.Method, target, header, body), action: act, kind: responseType, key: key, filter: filter}, nil
+	return &built{req: newRequest(ctx, act.Method, target, header, body), action: act, schema: schema, kind: responseType, key: key, filter: filter}, nil
+}
+
+func answerSchema(act *entities.Action, kind entities.Datatype) (*entities.Schema, error) {
+	if kind == entities.PLAIN {
+		return nil, nil
+	}
+	return act.Response()
 }
 
 func datatypes(act *entities.Action, over Datatypes) (request, response entities.Datatype, err error) {

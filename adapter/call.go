@@ -194,7 +194,7 @@ func (in *instance) response(b *built, input Input, got answer, m Metrics) (*Res
 		out.Raw = string(got.body)
 	}
 	if in.props.Request.ReturnRequest {
-		out.Request = &input
+		out.Request = input.shown()
 	}
 	if input.ReturnRequestHeaders {
 		out.RequestHeaders = flat(b.plain)
@@ -220,11 +220,7 @@ func (b *built) decode(got answer) (any, error) {
 		return value, nil
 	}
 	value, _ = b.key.Select(value)
-	schema, err := b.action.Response()
-	if err != nil {
-		return nil, err
-	}
-	value, err = schema.MapResponse(b.action.Name, value)
+	value, err = b.schema.MapResponse(b.action.Name, value)
 	if err != nil {
 		return wrong("the answer does not fit the response schema", err)
 	}

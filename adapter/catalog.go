@@ -20,6 +20,7 @@ type catalog map[string]entry
 
 const (
 	keyMissingData   = "Missing Data"
+	keyCall          = "Invalid Call"
 	keyMissingFile   = "Missing File"
 	keyInvalidAction = "Invalid Action File"
 	keyInvalidSchema = "Invalid Schema File"
@@ -38,12 +39,13 @@ const (
 
 var defaultCatalog = catalogOf([]entry{
 	{keyMissingData, "AD.300", "$VARIABLE$ is missing", "Add what is missing to the call"},
+	{keyCall, "AD.300", "$VARIABLE$", "Change the call; --help shows its parts"},
 	{keyMissingFile, "AD.301", "$VARIABLE$ cannot be found", "Check the name, and that the file is there and readable"},
 	{keyInvalidAction, "AD.302", "Action file not usable: $VARIABLE$", "Run keyhitch validate on the home and mend what it names"},
 	{keyInvalidSchema, "AD.304", "Schema file not usable: $VARIABLE$", "Run keyhitch validate on the home and mend what it names"},
 	{keyNotAvailable, "AD.305", "The action is not there: $VARIABLE$ $VARIABLE$", "Choose another version with choosepath"},
 	{keySchema, "AD.312", "Data does not fit the schema: $VARIABLE$", "Change the data, or the schema if it is too strict"},
-	{keyAuthenticate, "AD.400", "Login for $VARIABLE$ answered $VARIABLE$", "Check the credentials and where the token request goes"},
+	{keyAuthenticate, "AD.400", "Login ($VARIABLE$) answered $VARIABLE$", "Check the credentials and where the token request goes"},
 	{keyEncode, "AD.401", "Format not usable: $VARIABLE$", "Close every {b64} block with {/b64}"},
 	{keyToken, "AD.402", "No token for $VARIABLE$", "Check the credentials, and getToken's response schema against what the system answers"},
 	{keyRequest, "AD.500", "The system answered $VARIABLE$", "See the response for the system's own words"},
@@ -51,7 +53,7 @@ var defaultCatalog = catalogOf([]entry{
 	{keyDisconnect, "AD.502", "No connection ($VARIABLE$)", "Check host, port and protocol, and that the system can be reached from here"},
 	{keyAnswer, "AD.999", "The answer is not what the action promises: $VARIABLE$", "Compare the action's datatype and schema with what the system sends"},
 	{keyCaught, "AD.900", "Something went wrong inside keyhitch", "Run again with --explain and report what it prints"},
-	{keyProperties, "AD.312", "Service instance not usable: $VARIABLE$", "Run keyhitch validate and mend what it names"},
+	{keyProperties, "AD.312", "Configuration not usable: $VARIABLE$", "Run keyhitch validate and mend what it names"},
 })
 
 func catalogOf(list []entry) catalog {

@@ -65,7 +65,7 @@ func load(o Options) (*Definition, error) {
 	if o.Home != nil {
 		set, err := entities.Load(o.Home)
 		if err != nil {
-			return nil, fmt.Errorf("adapter home %s: %w", o.HomeName, err)
+			return nil, &ConfigError{Problems{{File: "entities", Reason: homeReason(err)}}}
 		}
 		d.set = set
 		if set.HasEntity(systemEntity) {
@@ -77,6 +77,13 @@ func load(o Options) (*Definition, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+func homeReason(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "there is no action.json in any of its folders"
+	}
+	return "cannot be read: " + bareFile(err).Error()
 }
 
 // Problems returns what was found by Load, warnings included.
@@ -108,7 +115,7 @@ func (d *Definition) instanceFile() (File, error) {
 			return File{name, data}, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return File{}, fmt.Errorf("service instance %s: %w", name, bareFile(err))
+			return File{}, &ConfigError{Problems{{File: name, Reason: "cannot be read: " + bareFile(err).Error()}}}
 		}
 	}
 	return File{}, nil

@@ -31,7 +31,7 @@ type IAPError struct {
 
 // RawResponse is the answer behind a Failure, without cookies.
 type RawResponse struct {
-	Status  int               `json:"status"`
+	Status  int               `json:"status,omitempty"`
 	Headers map[string]string `json:"headers,omitempty"`
 	Body    string            `json:"response,omitempty"`
 	Message string            `json:"message,omitempty"`
@@ -88,12 +88,12 @@ func classify(name string, err error) (key string, code any, variables []string)
 		return keySchema, nil, []string{schema.Error()}
 	case errors.As(err, &answer):
 		return keyAnswer, answer.Status, []string{answer.Error()}
-	case errors.As(err, &path):
-		return keyMissingData, nil, []string{path.Error()}
+	case errors.As(err, &path) && path.Variable != "":
+		return keyMissingData, nil, []string{path.Variable}
 	case errors.As(err, &version):
 		return keyNotAvailable, nil, []string{version.Error()}
 	case errors.As(err, &missing) && missing.What == "entity":
-		return keyMissingFile, nil, []string{missing.Error()}
+		return keyMissingFile, nil, []string{fmt.Sprintf("entity %q", missing.Name)}
 	case errors.As(err, &missing):
 		return keyInvalidAction, nil, []string{missing.Error()}
 	case errors.As(err, &config):
@@ -102,8 +102,8 @@ func classify(name string, err error) (key string, code any, variables []string)
 		return keyInvalidAction, nil, []string{broken.Error()}
 	case errors.As(err, &off):
 		return keyProperties, nil, []string{off.Error()}
-	case errors.As(err, &call):
-		return keyMissingData, nil, []string{call.Error()}
+	case errors.As(err, &call), errors.As(err, &path):
+		return keyCall, nil, []string{err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):
 		return keyTimeout, codeTimeout, []string{strconv.Itoa(codeTimeout)}
 	case Unreachable(err):

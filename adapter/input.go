@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 
+	"github.com/keyhitch/keyhitch/auth"
 	"github.com/keyhitch/keyhitch/entities"
 )
 
@@ -61,4 +63,28 @@ func plainJSON(err error) error {
 		return errors.New("is not complete JSON")
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// shown is the request object as a result repeats it: without the secrets that it brought.
+func (in Input) shown() *Input {
+	in.AuthData = masked(in.AuthData, func(string) bool { return true })
+	in.CallProperties = masked(in.CallProperties, auth.SensitiveName)
+	return &in
+}
+
+// masked copies tree with the texts and numbers of secret names hidden, wherever they stand.
+func masked(tree map[string]any, secret func(name string) bool) map[string]any {
+	out := maps.Clone(tree)
+	for name, value := range tree {
+		switch v := value.(type) {
+		case map[string]any:
+			out[name] = masked(v, secret)
+		case bool, nil:
+		default:
+			if secret(name) {
+				out[name] = auth.NewSecret("hidden").String()
+			}
+		}
+	}
+	return out
 }

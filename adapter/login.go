@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,17 +24,18 @@ var notSent = []string{"uriPathVars", "stsParams", "roleName"}
 // tokenRequest is the token request that the action .system/getToken declares, with the login
 // of one instance. It is pure: New builds, Read reads.
 type tokenRequest struct {
-	action   *entities.Action
-	request  *entities.Schema
-	response *entities.Schema
-	login    auth.Login
-	props    *Properties
-	authData map[string]any // the call's own
-	standard bool           // the default system entity declares it: RFC 6749
-	owner    string
-	kind     entities.Datatype // of the request
-	answers  entities.Datatype
-	headers  []headerFormat
+	action     *entities.Action
+	request    *entities.Schema
+	response   *entities.Schema
+	login      auth.Login
+	props      *Properties
+	authData   map[string]any // the call's own
+	globalData map[string]any // the instance's authData
+	standard   bool           // the default system entity declares it: RFC 6749
+	owner      string
+	kind       entities.Datatype // of the request
+	answers    entities.Datatype
+	headers    []headerFormat
 }
 
 // headerFormat is one header of the token request; its text may use the login's values.
@@ -48,7 +50,7 @@ var loginNames = []string{"username", "password", "client_id", "client_secret"}
 // declared returns what makes a login's token request.
 func (d *Definition) declared(p *Properties, authData map[string]any) func(auth.Login) (auth.TokenRequest, error) {
 	return func(login auth.Login) (auth.TokenRequest, error) {
-		t := &tokenRequest{login: login, props: p, authData: authData, owner: d.name}
+		t := &tokenRequest{login: login, props: p, authData: authData, globalData: p.Request.GlobalRequest.AuthData, owner: d.name}
 		act, err := d.system.Action(systemEntity, getToken)
 		var missing *entities.NotFoundError
 		if t.standard = d.system == entities.System() || errors.As(err, &missing); t.standard {
@@ -147,11 +149,17 @@ func (t *tokenRequest) New(ctx context.Context, reveal bool) (*http.Request, err
 		}
 		header[h.name] = []string{text}
 	}
-	body, query, err := t.data(values)
+	shown := t
+	if !reveal {
+		masked := *t
+		masked.authData, masked.globalData = maskData(t.authData), maskData(t.globalData)
+		shown = &masked
+	}
+	body, query, err := shown.data(values)
 	if err != nil {
 		return nil, err
 	}
-	u, err := t.url(values, query)
+	u, err := shown.url(values, query)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +194,7 @@ func (t *tokenRequest) fields(values map[string]auth.Secret) entities.Object {
 		own = slices.DeleteFunc(own, func(f entities.Field) bool { return f.Name == "username" || f.Name == "password" })
 	}
 	own = slices.DeleteFunc(own, func(f entities.Field) bool { return f.Value == "" })
-	all := entities.Merge(ordered(t.props.Request.GlobalRequest.AuthData), own)
+	all := entities.Merge(ordered(t.globalData), own)
 	all = entities.Merge(all, ordered(t.authData))
 	return slices.DeleteFunc(all, func(f entities.Field) bool { return slices.Contains(notSent, f.Name) })
 }
@@ -219,6 +227,34 @@ func standardFields(own entities.Object, login auth.Login) entities.Object {
 		return grant != "password" && (f.Name == "username" || f.Name == "password")
 	})
 	return entities.Merge(own, entities.Object{{Name: "grant_type", Value: grant}})
+}
+
+// maskData hides login data that is not known to be harmless: one-time codes, PINs, domains.
+func maskData(data map[string]any) map[string]any {
+	masked, _ := mask(data).(map[string]any)
+	return masked
+}
+
+func mask(value any) any {
+	switch v := value.(type) {
+	case string:
+		return auth.NewSecret(v).Masked().Reveal()
+	case map[string]any:
+		masked := make(map[string]any, len(v))
+		for name, inner := range v {
+			masked[name] = mask(inner)
+		}
+		return masked
+	case []any:
+		masked := make([]any, len(v))
+		for i, inner := range v {
+			masked[i] = mask(inner)
+		}
+		return masked
+	case nil, bool:
+		return v
+	}
+	return json.Number("0") // a number must stay one, or the schema refuses it
 }
 
 func (t *tokenRequest) hasAuthorization() bool {

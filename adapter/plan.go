@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/keyhitch/keyhitch/auth"
@@ -48,7 +49,7 @@ func (in *instance) plan(ctx context.Context, req *http.Request, reveal bool) ([
 	}
 	var list []Planned
 	for _, token := range plan.Requests {
-		p, err := planned("token", token, reveal)
+		p, err := in.planned("token", token, reveal)
 		if err != nil {
 			return nil, err
 		}
@@ -57,14 +58,14 @@ func (in *instance) plan(ctx context.Context, req *http.Request, reveal bool) ([
 	if _, err := plan.Auth.Apply(req); err != nil {
 		return nil, err
 	}
-	p, err := planned("call", req, reveal)
+	p, err := in.planned("call", req, reveal)
 	return append(list, p), err
 }
 
-func planned(purpose string, req *http.Request, reveal bool) (Planned, error) {
+func (in *instance) planned(purpose string, req *http.Request, reveal bool) (Planned, error) {
 	p := Planned{Purpose: purpose, Method: req.Method, URL: readable(req.URL.String()), Headers: map[string][]string{}}
 	for name, values := range req.Header {
-		if !reveal && auth.SensitiveName(name) && !standsIn(values) {
+		if !reveal && in.sensitive(name) && !standsIn(values) {
 			values = []string{"[redacted]"}
 		}
 		p.Headers[name] = values
@@ -75,6 +76,11 @@ func planned(purpose string, req *http.Request, reveal bool) (Planned, error) {
 	data, err := io.ReadAll(io.LimitReader(req.Body, maxPlanned))
 	p.Body = readable(string(data))
 	return p, err
+}
+
+// sensitive reports whether a name says secret, or the operator does.
+func (in *instance) sensitive(name string) bool {
+	return auth.SensitiveName(name) || slices.ContainsFunc(in.spec.Sensitive, func(s string) bool { return strings.EqualFold(s, name) })
 }
 
 // standsIn reports whether the values already show no secret, but where it would go.

@@ -60,10 +60,11 @@ type Methods map[string]func() Config
 type Spec struct {
 	Method    string
 	Config    Config
-	Refused   []int  // statuses that mean «credential refused»; empty: 401
-	Resubmits int    // how often a call is sent again after a refusal
-	Shared    bool   // tokens are to be kept where several processes see them
-	Notes     []Note // odd, but no error; validate prints them
+	Refused   []int    // statuses that mean «credential refused»; empty: 401
+	Resubmits int      // how often a call is sent again after a refusal
+	Shared    bool     // tokens are to be kept where several processes see them
+	Sensitive []string // more names whose values are not shown
+	Notes     []Note   // odd, but no error; validate prints them
 }
 
 // Note is a remark on settings: the JSON Pointer (RFC 6901) of the place, and what is odd there.

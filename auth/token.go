@@ -15,13 +15,18 @@ func (t Token) ValidAt(now time.Time, early time.Duration) bool {
 	return t.Expiry.IsZero() || now.Add(early).Before(t.Expiry)
 }
 
-// same reports whether two tokens carry the same values.
+// refreshToken stays in the process: a cache may forget, and a refresh token must not be lost.
+const refreshToken = "refreshToken"
+
+// same reports whether two tokens would be sent alike; one may come from a cache, without its
+// refresh token.
 func (t Token) same(other Token) bool {
-	if len(t.Values) != len(other.Values) {
-		return false
-	}
-	for name, value := range t.Values {
-		if value.Reveal() != other.Values[name].Reveal() {
+	return t.covers(other) && other.covers(t)
+}
+
+func (t Token) covers(other Token) bool {
+	for name, value := range other.Values {
+		if name != refreshToken && value.Reveal() != t.Values[name].Reveal() {
 			return false
 		}
 	}
@@ -40,7 +45,9 @@ type record struct {
 func encodeToken(t Token) ([]byte, error) {
 	r := record{Values: make(map[string][]byte, len(t.Values)), Obtained: t.Obtained.UnixMilli(), Generation: t.Generation}
 	for name, value := range t.Values {
-		r.Values[name] = []byte(value.Reveal())
+		if name != refreshToken {
+			r.Values[name] = []byte(value.Reveal())
+		}
 	}
 	if !t.Expiry.IsZero() {
 		r.Expiry = t.Expiry.UnixMilli()

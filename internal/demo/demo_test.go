@@ -77,9 +77,9 @@ func TestOutput(t *testing.T) {
 }
 
 var (
-	port  = regexp.MustCompile(`127\.0\.0\.1:\d+`)
-	mark  = regexp.MustCompile(`#[0-9a-f]{8}\b`)
-	ansi  = regexp.MustCompile(`\x1b\[[0-9]*m`)
+	port = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	mark = regexp.MustCompile(`#[0-9a-f]{8}\b`)
+	ansi = regexp.MustCompile(`\x1b\[[0-9]*m`)
 )
 
 // normal replaces what differs from run to run: ports, and fingerprints, which are numbered.

@@ -36,7 +36,8 @@ func (Dialect) Parse(src auth.Source) (auth.Spec, error) {
 	if p.problems.Fatal() {
 		return auth.Spec{Notes: p.notes()}, p.problems.Err()
 	}
-	spec := auth.Spec{Refused: p.block.InvalidTokenError, Resubmits: p.block.InvalidTokenResubmits, Shared: p.block.TokenCache == "redis"}
+	spec := auth.Spec{Refused: p.block.InvalidTokenError, Resubmits: p.block.InvalidTokenResubmits,
+		Shared: p.block.TokenCache == "redis", Sensitive: p.block.Sensitive}
 	spec.Method, spec.Config = p.method()
 	if !p.problems.Fatal() {
 		if err := spec.Config.Validate(); err != nil {
@@ -61,7 +62,11 @@ func (p *parser) method() (string, auth.Config) {
 	b := &p.block
 	switch b.AuthMethod {
 	case "basic user_password", "basic_user_password":
-		return "basic", &basic.Config{Username: b.Username, Password: b.Password, Place: p.place(p.fixed(b.Token))}
+		place := p.place(p.fixed(b.Token))
+		if place.Uses("token") && b.Token.IsZero() {
+			p.warn("/auth_field_format", "uses {token}, which this method does not have; write {username} and {password}")
+		}
+		return "basic", &basic.Config{Username: b.Username, Password: b.Password, Place: place}
 	case "static_token":
 		return "static_token", &statictoken.Config{Token: b.Token, Place: p.place(p.fixed(b.Token))}
 	case "request_token":
