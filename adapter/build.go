@@ -98,7 +98,9 @@ func (in *instance) target(act *entities.Action, input Input) (*url.URL, error) 
 		target.Path = p.Healthcheck.URIPath
 		query = entities.Merge(ordered(p.Healthcheck.QueryObject), query)
 	}
-	if act.TakesQuery(target) {
+	// One schema describes query and payload alike: with a payload, a query that the caller did
+	// not give must not be held against it.
+	if act.TakesQuery(target) && (len(query) > 0 || !takesPayload(act)) {
 		schema, err := act.Request()
 		if err != nil {
 			return nil, err
@@ -131,9 +133,11 @@ func isHealthcheck(act *entities.Action) bool {
 	return act.Entity == systemEntity && act.Name == "healthcheck"
 }
 
+func takesPayload(act *entities.Action) bool { return act.Method != http.MethodGet || act.SendGetBody }
+
 // payload translates what the caller sends. Requests without a body have none.
 func (in *instance) payload(act *entities.Action, payload any) (any, error) {
-	if act.Method == http.MethodGet && !act.SendGetBody {
+	if !takesPayload(act) {
 		return nil, nil
 	}
 	payload = withGlobal(payload, in.props.Request.GlobalRequest.Payload)

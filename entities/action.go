@@ -55,7 +55,7 @@ func (r ResponseObject) Selector() Selector { return r.selector }
 type entityPath struct {
 	version, text string
 
-	once   *sync.Once
+	once   sync.Once
 	parsed *template
 }
 
@@ -153,9 +153,6 @@ func (a *Action) checkPaths() {
 	if len(a.paths) == 0 || a.paths[0].text == "" && len(a.paths) == 1 {
 		a.fault("/entitypath", "is required")
 	}
-	for i := range a.paths {
-		a.paths[i].once = new(sync.Once)
-	}
 }
 
 // datatype returns the datatype called by the specific name, else by the general one.
@@ -181,18 +178,20 @@ func (s *Set) schemaFile(a *Action, member, specific, general string) *schemaFil
 		a.fault("/schema", "is required, or requestSchema and responseSchema")
 		return nil
 	}
+	if known := a.file.schemas[name]; known != nil {
+		return known
+	}
 	p := path.Join(folder, a.Entity, name)
 	switch {
 	case strings.HasPrefix(name, "/") || !fs.ValidPath(p):
 		a.fault("/"+member, "leaves the adapter home")
 		return nil
-	case s.schemas[p] != nil:
-		return s.schemas[p]
 	case !s.library.has(p):
 		a.fault("/"+member, "there is no file "+p)
 		return nil
+	case s.schemas[p] == nil:
+		s.schemas[p] = &schemaFile{library: s.library, path: p}
 	}
-	f := &schemaFile{library: s.library, path: p}
-	s.schemas[p] = f
-	return f
+	a.file.schemas[name] = s.schemas[p]
+	return s.schemas[p]
 }

@@ -87,6 +87,12 @@ func eachText(dec *jsontext.Decoder, add func(name, text string)) error {
 	return err
 }
 
+// Room is made for as many actions as a file of its size usually has.
+const (
+	usualAction = 400 // bytes
+	maxGuess    = 4096
+)
+
 // decodeActions reads the actions of f. What is wrong with the file as a whole is returned;
 // what is wrong inside an action stays with it.
 func decodeActions(f *actionFile) ([]rawAction, []*Problem) {
@@ -94,7 +100,8 @@ func decodeActions(f *actionFile) ([]rawAction, []*Problem) {
 		Actions []rawAction `json:"actions"`
 	}
 	body := f.raw[bomLength(f.raw):]
-	if err := jsonv2.Unmarshal(body, &file, lenient); err == nil && file.Actions != nil {
+	file.Actions = make([]rawAction, 0, min(len(body)/usualAction, maxGuess))
+	if err := jsonv2.Unmarshal(body, &file, lenient); err == nil && len(file.Actions) > 0 {
 		return file.Actions, nil
 	}
 	tree, err := parseJSON(f.raw, true)

@@ -7,6 +7,7 @@
 //
 // Files are read once, by Load and (schemas) when an action is first used; each schema file is
 // compiled at most once. What is wrong in a file is a Problem with its place and breaks the
-// actions it belongs to, no other. Translation is pure: no files, network, clock or state.
-// Everything is safe for concurrent use. Errors never hold the data of a call.
+// actions it belongs to, no other. Translation is pure: no files, network, clock or state; only
+// encrypt.key draws a salt. Everything is safe for concurrent use. Errors never hold the data
+// of a call.
 package entities

@@ -80,7 +80,8 @@ func (s *byteSet) has(c byte) bool { return c < 128 && s[c] }
 var (
 	// component is the alphabet that JavaScript's encodeURIComponent leaves alone.
 	component = newByteSet(alphanumeric + "-_.!~*'()")
-	// RFC 3986, sections 3.3 and 3.4. A blank, # and non-ASCII text are legal in neither.
+	// RFC 3986, sections 3.3 and 3.4; in a query also the brackets and the like that servers are
+	// sent unencoded. A blank, #, control characters and non-ASCII text are legal in neither.
 	legalInPath  = newByteSet(alphanumeric + "-_.~!$&'()*+,;=:@/")
 	legalInQuery = newByteSet(alphanumeric + "-_.~!$&'()*+,;=:@/?[]|{}^`\\")
 )

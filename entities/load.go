@@ -26,13 +26,15 @@ type actionFile struct {
 	raw          []byte
 	actions      []Action // in file order
 	byName       map[string]*Action
-	broken       Problems // the file cannot be used at all
+	schemas      map[string]*schemaFile // by the names that actions use
+	broken       Problems               // the file cannot be used at all
 	review       func() *review
 }
 
 const (
 	folder        = "entities"
 	fileName      = "action.json"
+	systemEntity  = ".system"  // token requests and the health check
 	genericEntity = ".generic" // may be called with fewer path variables than its paths have
 )
 
@@ -62,7 +64,7 @@ func Load(home fs.FS) (*Set, error) {
 }
 
 func (s *Set) loadEntity(name string) {
-	f := &actionFile{entity: name, path: path.Join(folder, name, fileName)}
+	f := &actionFile{entity: name, path: path.Join(folder, name, fileName), schemas: make(map[string]*schemaFile)}
 	raw, err := readFile(s.library.home, f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -202,6 +202,14 @@ entities/e/s.json:1:103: /properties/a/placement: is array, want string`},
 	}
 }
 
+func TestTokenWithoutPlacement(t *testing.T) {
+	files := map[string]string{".system/action.json": `{"actions":[{` + good + `}]}`, ".system/s.json": `{"properties":{"token":{},"expires":{"placement":"body"}}}`}
+	const want = "W entities/.system/s.json:1:24: /properties/token: has no placement and is looked for in the body"
+	if got := listing(load(t, files).Check()); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestReferencesBetweenFiles(t *testing.T) {
 	set := load(t, map[string]string{
 		"e/action.json": `{"actions":[{` + good + `}]}`,

@@ -19,8 +19,8 @@ type property struct {
 	shape     *shape
 	untouched bool  // translate: false
 	dynamic   *bool // dynamicfields, nil: as around it
-	byRef     bool
-	hasDeflt  bool
+	byRef     bool  // its structure is behind a $ref
+	filled    bool  // has a default
 	encode    bool
 	parse     bool
 	key       string // of encrypt
@@ -37,7 +37,7 @@ type Property struct {
 	Type        string // the first one
 	Default     any
 	Description string
-	Types       []string
+	Types       []string // all of them
 }
 
 // A shape is the inner structure of a property. Recursive schemas share shapes.
@@ -49,7 +49,7 @@ type shape struct {
 	tuple      []*property
 }
 
-// add appends p; a later one with the same name replaces it.
+// index makes the look-ups once all properties are there.
 func (s *shape) index() {
 	s.byName = make(map[string]*property, len(s.properties))
 	s.wireNames = make(map[string]bool, len(s.properties))

@@ -80,7 +80,7 @@ func (s *Schema) check(action string, data map[string]any) error {
 		data[name] = plain(v)
 	}
 	delete(data, requestType)
-	if !s.sealed {
+	if !s.closed {
 		data[requestType] = action
 	}
 	return s.validate(data)
@@ -114,7 +114,7 @@ func withoutRequestType(in any) any {
 func (s *shape) fillDefaults(data *builder) {
 	for _, p := range s.properties {
 		v, _ := data.get(p.Name)
-		if p.hasDeflt && (v == nil || v == "") {
+		if p.filled && (v == nil || v == "") {
 			v = copyPlain(p.Default)
 			data.set(p.Name, v)
 		}

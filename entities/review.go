@@ -27,7 +27,7 @@ func (s *Set) Check() Problems {
 		for _, problems := range f.review().of {
 			all = append(all, problems...)
 		}
-		all = append(all, s.checkEnums(f)...)
+		all = append(all, s.checkSchemas(f)...)
 	}
 	for _, f := range s.schemas {
 		f.once.Do(f.load)
@@ -52,38 +52,34 @@ func unique(all Problems) Problems {
 // reviewFile finds what Load has no time for: unknown names, unknown datatypes, actions that
 // another one replaces, missing mock files.
 func (s *Set) reviewFile(f *actionFile) *review {
-	r := &review{file: slices.Clone(f.broken), of: make([]Problems, len(f.actions))}
+	r := &review{file: f.broken, of: make([]Problems, len(f.actions))}
 	tree, err := parseJSON(f.raw, true)
 	root, ok := tree.(Object)
 	if err != nil || !ok {
 		return r
 	}
-	if at, ok := duplicateName(f.raw); ok {
-		r.file = append(r.file, &Problem{Pointer: at, Reason: "stands twice in its object; the last one counts"})
-	}
-	v, _ := root.Get("actions")
-	nodes, _ := v.([]any)
 	warnings := unknownNames("", root, fileNames)
-	warnings = append(warnings, r.file[len(f.broken):]...)
-	own := len(warnings)
-	counts := make([]int, len(f.actions))
+	if at, ok := duplicateName(f.raw); ok {
+		warnings = append(warnings, &Problem{Pointer: at, Reason: twice})
+	}
+	ends := []int{len(warnings)} // of the file's own, then of each action's
 	for i := range f.actions {
-		found := s.reviewAction(&f.actions[i], nodes[i])
-		counts[i] = len(found)
-		warnings = append(warnings, found...)
+		action, _ := follow(&document{tree: tree}, f.actions[i].pointer())
+		warnings = append(warnings, s.reviewAction(&f.actions[i], action.node)...)
+		ends = append(ends, len(warnings))
 	}
 	for _, p := range warnings {
 		p.File, p.Warning = f.path, true
 	}
 	locate(f.raw, warnings)
-	r.file = append(slices.Clone(f.broken), warnings[:own]...)
-	rest := warnings[own:]
+	r.file = slices.Concat(f.broken, warnings[:ends[0]])
 	for i := range f.actions {
-		r.of[i] = append(slices.Clone(f.actions[i].broken), rest[:counts[i]]...)
-		rest = rest[counts[i]:]
+		r.of[i] = slices.Concat(f.actions[i].broken, warnings[ends[i]:ends[i+1]])
 	}
 	return r
 }
+
+const twice = "stands twice in its object; the last one counts"
 
 var (
 	fileNames   = []string{"actions"}
@@ -96,8 +92,7 @@ var (
 	responseNames = []string{"type", "key", "mockFile"}
 )
 
-func (s *Set) reviewAction(a *Action, v any) []*Problem {
-	node, _ := v.(Object)
+func (s *Set) reviewAction(a *Action, node Object) []*Problem {
 	at := a.pointer()
 	out := unknownNames(at, node, actionNames)
 	warn := func(pointer, reason string) {
@@ -166,26 +161,47 @@ func unknownNames(pointer string, o Object, known []string) []*Problem {
 	return out
 }
 
-// checkEnums warns of actions that their schemas do not list under ph_request_type.enum: every
-// call of them fails.
-func (s *Set) checkEnums(f *actionFile) Problems {
+// checkSchemas warns of what no compiler sees: schemas of an action that do not know it, and
+// tokens that are nowhere.
+func (s *Set) checkSchemas(f *actionFile) Problems {
 	var out Problems
 	for i := range f.actions {
 		a := &f.actions[i]
 		if a.broken != nil {
 			continue
 		}
-		schemas := []*schemaFile{a.request, a.response}
-		for _, file := range slices.Compact(schemas) {
-			file.once.Do(file.load)
-			if file.schema != nil && !file.schema.root.untouched && !file.allows(a.Name) {
-				const pointer = "/properties/" + requestType + "/enum"
-				reason := "does not list action " + quote(a.Name) + " of " + f.path + ", so that every call of it fails"
-				out = append(out, &Problem{File: file.path, Pointer: pointer, Reason: reason, Warning: true})
+		for _, file := range slices.Compact([]*schemaFile{a.request, a.response}) {
+			if _, err := file.compile(); err == nil {
+				out = append(out, file.checkEnum(a)...)
 			}
+		}
+		if _, err := a.response.compile(); err == nil && a.Entity == systemEntity {
+			out = append(out, a.response.checkPlacement()...)
 		}
 	}
 	return s.library.located(out)
+}
+
+// checkEnum warns if ph_request_type has an enum without the action: every call of it fails.
+func (f *schemaFile) checkEnum(a *Action) Problems {
+	if f.schema.root.untouched || f.allows(a.Name) {
+		return nil
+	}
+	const pointer = "/properties/" + requestType + "/enum"
+	reason := "does not list action " + quote(a.Name) + " of " + a.file.path + ", so that every call of it fails"
+	return Problems{{File: f.path, Pointer: pointer, Reason: reason, Warning: true}}
+}
+
+// checkPlacement warns of tokens that do not say where in the answer they are.
+func (f *schemaFile) checkPlacement() Problems {
+	var out Problems
+	for _, name := range []string{"token", "tokenp2", "refreshToken", "expires"} {
+		if p := f.schema.root.shape.byName[name]; p != nil && p.Placement == "" {
+			pointer := pointerTo("/properties", name)
+			out = append(out, &Problem{File: f.path, Pointer: pointer, Reason: "has no placement and is looked for in the body", Warning: true})
+		}
+	}
+	return out
 }
 
 // allows reports whether ph_request_type, where it has an enum, lists the action.
@@ -225,7 +241,7 @@ func (s *Set) duplicates(file string) Problems {
 	if !ok {
 		return nil
 	}
-	p := &Problem{File: file, Pointer: at, Reason: "stands twice in its object; the last one counts", Warning: true}
+	p := &Problem{File: file, Pointer: at, Reason: twice, Warning: true}
 	locate(data, []*Problem{p})
 	return Problems{p}
 }

@@ -11,7 +11,7 @@ import (
 type Schema struct {
 	root      *property
 	validator *jsonschema.Schema
-	sealed    bool // unknown fields, ph_request_type among them, are refused
+	closed    bool // unknown fields, ph_request_type among them, are refused
 }
 
 // A schemaFile is a schema that actions name, compiled when it is first used.
@@ -52,7 +52,7 @@ func (f *schemaFile) load() {
 	tree := treeCompiler{library: f.library, shapes: make(map[string]*shape)}
 	property := tree.property(place{doc, "", root}, "")
 	f.wrong = f.library.located(tree.problems)
-	f.schema = &Schema{root: property, validator: validator, sealed: property.shape.byName[requestType] == nil && isFalse(validator.AdditionalProperties)}
+	f.schema = &Schema{root: property, validator: validator, closed: property.shape.byName[requestType] == nil && isFalse(validator.AdditionalProperties)}
 }
 
 func isFalse(v any) bool {
@@ -85,8 +85,8 @@ func (s *Schema) Properties() []Property {
 }
 
 // Rename returns a copy of the schema in which the named top-level properties have another
-// external name; "" leaves a property out. A property that the schema does not have is added.
-// The names are taken as they are: a dot does not divide them.
+// external_name; "" leaves a property out. Names that the schema does not have are ignored.
+// The copy is cheap: it shares the validator.
 func (s *Schema) Rename(externals map[string]string) *Schema {
 	inner := &shape{items: s.root.shape.items, tuple: s.root.shape.tuple}
 	for _, p := range s.root.shape.properties {
@@ -98,7 +98,7 @@ func (s *Schema) Rename(externals map[string]string) *Schema {
 	inner.index()
 	root := *s.root
 	root.shape = inner
-	return &Schema{&root, s.validator, s.sealed}
+	return &Schema{&root, s.validator, s.closed}
 }
 
 func (p *property) renamed(external string) *property {

@@ -93,8 +93,9 @@ func TestMapResponse(t *testing.T) {
 		{"last segments do not pass", `{"dynamicfields":true,"properties":{"a":{"type":"string","external_name":"x.y"}}}`, `{"y":"no","z":1}`, `{"z":1}`},
 		{"the schema wins over a dynamic field", `{"dynamicfields":true,"properties":{"id":{"type":"string","external_name":"sys_id"}}}`, `{"id":7,"sys_id":"s"}`, `{"id":"s"}`},
 		{"encode", `{"properties":{"a":{"type":"string","encode":true}}}`, `{"a":"cDp3"}`, `{"a":"p:w"}`},
-		{"parse", `{"properties":{"a":{"parse":true},"b":{"parse":true},"o":{"type":"object","properties":{"c":{"parse":true}}},"l":{"type":"array","items":{"parse":true}}}}`,
+		{"parse", `{"properties":{"a":{"parse":true},"b":{"parse":true},"o":{"type":"object","properties":{"c":{"parse":true}}},"l":{"type":"array","items":{"parse":true}}},"type":"object"}`,
 			`{"a":"{\"x\":1}","b":"{x","o":{"c":"[1]"},"l":["1","no"]}`, `{"a":{"x":1},"b":"{x","l":[1,"no"],"o":{"c":[1]}}`},
+		{"parse leaves what passes untyped", `{"properties":{"l":{"items":{"parse":true}},"o":{"properties":{"c":{"parse":true}}}}}`, `{"l":["1"],"o":{"c":"1"}}`, `{"l":["1"],"o":{"c":"1"}}`},
 		{"parse comes after validation", `{"properties":{"a":{"type":"string","parse":true}}}`, `{"a":"[1]"}`, `{"a":[1]}`},
 		{"respFilter", `{"properties":{"a":{"type":"string","external_name":"list","respFilter":"[name=x].v"}}}`, `{"list":[{"name":"y","v":"no"},{"name":"x","v":"yes"}]}`, `{"a":"yes"}`},
 		{"first item for a scalar", `{"properties":{"a":{"type":"string"}}}`, `{"a":["1","2"]}`, `{"a":"1"}`},
@@ -106,9 +107,14 @@ func TestMapResponse(t *testing.T) {
 		{"items", `{"properties":{"l":{"type":"array","external_name":"L","items":{"type":"object","properties":{"a":{"external_name":"A"}}}}}}`, `{"L":[{"A":1,"x":2}]}`, `{"l":[{"a":1}]}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			out, err := requestSchema(t, tt.schema).MapResponse("get", value(t, tt.in))
+			in := value(t, tt.in)
+			before := text(t, in)
+			out, err := requestSchema(t, tt.schema).MapResponse("get", in)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if text(t, in) != before {
+				t.Errorf("the input was changed to %s", text(t, in))
 			}
 			if got := text(t, out); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)

@@ -49,7 +49,7 @@ func (c *treeCompiler) property(at place, name string) *property {
 		p.Type = p.types[0]
 	}
 	p.Placement, p.Front, p.End, p.Description = r.text("placement"), r.text("front"), r.text("end"), r.text("description")
-	p.Default, p.hasDeflt = r.members["default"]
+	p.Default, p.filled = r.members["default"]
 	p.Default = plain(p.Default)
 	p.untouched = !r.flag("translate", true)
 	if _, ok := r.members["dynamicfields"]; ok {
