@@ -24,9 +24,10 @@ test: export GOFLAGS := $(strip $(shell go env GOFLAGS) -race -shuffle=on)
 test: ## all tests, with the race detector and in random order
 	go test ./...
 
-bench: ## every benchmark, or BENCH=regexp
+bench: ## every benchmark, or BENCH=regexp; those beside peers are in test/bench
 	go test -run '^$$' -bench '$(BENCH)' -benchmem \
-		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n1 dirname | sort -u)
+		$$(grep -rl --include='*_test.go' --exclude-dir=bench '^func Benchmark' . | xargs -n1 dirname | sort -u)
+	cd test/bench && go test -run '^$$' -bench '$(BENCH)' -benchmem .
 
 fuzz: ## every fuzz target, for FUZZTIME=60s each
 	@set -e; list=$$(go test -list '^Fuzz' ./...) || { echo "$$list" >&2; exit 1; }; \

@@ -12,7 +12,6 @@ import (
 	"bytes"
 	_ "embed" // the schema
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,26 +65,37 @@ func Options(path string, o adapter.Options) (adapter.Options, error) {
 
 // place tells a home from a file.
 func place(path string, o *adapter.Options) error {
+	wrong := func(reason string) error {
+		return &adapter.ConfigError{Problems: adapter.Problems{{File: path, Reason: reason}}}
+	}
 	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("adapter %s: there is no such directory or file", path)
-	}
-	if err != nil {
-		return fmt.Errorf("adapter %s: %w", path, err)
-	}
-	if !info.IsDir() {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return wrong("there is no such directory or file")
+	case err != nil:
+		return wrong("cannot be read: " + bare(err).Error())
+	case !info.IsDir():
 		data, err := os.ReadFile(path)
 		if err != nil {
-			return fmt.Errorf("adapter %s: %w", path, err)
+			return wrong("cannot be read: " + bare(err).Error())
 		}
 		o.Instance, o.HomeName = adapter.File{Name: path, Data: data}, baseName(path)
 		return nil
 	}
 	if sub, err := os.Stat(filepath.Join(path, "entities")); err != nil || !sub.IsDir() {
-		return fmt.Errorf("adapter %s: is no adapter home: it has no directory entities", path)
+		return wrong("is no adapter home: it has no directory entities")
 	}
 	o.Home, o.HomeName = os.DirFS(path), baseName(path)
 	return nil
+}
+
+// bare is the cause without the path, which the reader knows.
+func bare(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }
 
 func baseName(path string) string {

@@ -43,7 +43,7 @@ type Options struct {
 	Cache   cache.Store        // tokens; nil: the process remembers them itself
 	Tokens  *auth.Tokens       // live tokens, shared with other adapters; nil: own
 	Keys    *auth.Keyer        // names cache entries; nil: random, good within the process
-	Redact  *auth.Redactor     // learns every secret in use; nil: nobody prints
+	Redact  *auth.Redactor     // learns every secret in use; nil: own, for what servers repeat in errors
 	Log     logrus.FieldLogger // nil: silent
 	Observe func(auth.Event)   // what happens, step by step; nil: nobody listens
 	Now     func() time.Time   // nil: time.Now
@@ -92,6 +92,9 @@ func (d *Definition) Open() (*Adapter, error) {
 		}
 		a.env.Keys = keys
 	}
+	if a.env.Redact == nil {
+		a.env.Redact = new(auth.Redactor) // a server may repeat in an error what it was sent
+	}
 	if a.env.Now == nil {
 		a.env.Now = time.Now
 	}
@@ -101,8 +104,8 @@ func (d *Definition) Open() (*Adapter, error) {
 		a.env.Log = silent
 	}
 	base := cmp.Or(o.Base, auth.NewBase())
-	a.env.Client = &http.Client{Transport: base}
-	main, err := d.instance(a.env, base, d.main)
+	a.env.Client = &http.Client{Transport: wire{base}}
+	main, err := d.instance(a.env, wire{base}, d.main)
 	if err != nil {
 		return nil, err
 	}

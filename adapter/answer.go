@@ -143,7 +143,7 @@ func (r *reader) parse() error {
 	}
 	value, err := entities.Decode(r.t.answers, r.answer.Body)
 	if err != nil {
-		return fmt.Errorf("the answer is not %s, which getToken promises (Content-Type %q)", r.t.answers, r.answer.Header.Get("Content-Type"))
+		return fmt.Errorf("the answer is not %s, which getToken promises (Content-Type %q)", r.t.answers, mediaType(r.answer.Header))
 	}
 	if len(r.t.action.Responses) > 0 {
 		value, _ = r.t.action.Responses[0].Selector().Select(value)

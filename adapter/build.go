@@ -71,11 +71,15 @@ func answerSchema(act *entities.Action, kind entities.Datatype) (*entities.Schem
 
 func datatypes(act *entities.Action, over Datatypes) (request, response entities.Datatype, err error) {
 	request, response = act.RequestType, act.ResponseType
+	known := true
 	if over.Request != "" {
-		request, _ = entities.ParseDatatype(over.Request)
+		request, known = entities.ParseDatatype(over.Request)
 	}
-	if over.Response != "" {
-		response, _ = entities.ParseDatatype(over.Response)
+	if over.Response != "" && known {
+		response, known = entities.ParseDatatype(over.Response)
+	}
+	if !known {
+		return "", "", &CallError{Reason: "datatype: is unknown; use JSON, URLENCODE or PLAIN"}
 	}
 	for _, d := range []entities.Datatype{request, response} {
 		if !d.Supported() {
@@ -144,7 +148,7 @@ func (in *instance) payload(act *entities.Action, payload any) (any, error) {
 	if text, ok := payload.(string); ok && act.RequestType != entities.PLAIN {
 		value, err := entities.Decode(entities.JSON, []byte(text))
 		if err != nil {
-			return nil, &CallError{Reason: "payload: is a text that is not JSON", Err: err}
+			return nil, &CallError{Reason: "payload", Err: err}
 		}
 		payload = withGlobal(value, in.props.Request.GlobalRequest.Payload)
 	}

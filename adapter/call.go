@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -141,7 +142,7 @@ func (x *exchange) do(b *built) (answer, error) {
 	got := answer{res.StatusCode, res.Header, body}
 	switch {
 	case err != nil:
-		return got, x.cause(ctx, fmt.Errorf("reading the answer: %w", err))
+		return got, x.cause(ctx, &wireError{err, "the connection broke in the middle of the answer"})
 	case int64(len(body)) > limit:
 		return got, &AnswerError{Status: res.StatusCode, Header: res.Header,
 			Reason: fmt.Sprintf("the answer is larger than %d bytes; raise request.max_response_size", limit)}
@@ -213,8 +214,8 @@ func (b *built) decode(got answer) (any, error) {
 	}
 	value, err := entities.Decode(b.kind, got.body)
 	if err != nil {
-		kind := got.header.Get("Content-Type")
-		return wrong(fmt.Sprintf("the answer is not %s, which the action promises (Content-Type %q)", b.kind, kind), err)
+		kind := mediaType(got.header)
+		return wrong(fmt.Sprintf("the action promises %s, but the answer has Content-Type %q", b.kind, kind), err)
 	}
 	if b.kind == entities.PLAIN {
 		return value, nil
@@ -226,6 +227,15 @@ func (b *built) decode(got answer) (any, error) {
 	}
 	value, _ = b.filter.Select(value)
 	return value, nil
+}
+
+// mediaType is what the answer says it is: without parameters, which may hold anything.
+func mediaType(h http.Header) string {
+	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || len(kind) > 60 {
+		return ""
+	}
+	return kind
 }
 
 // flat joins the values of each header and writes names in lower case, as the dialect does.

@@ -57,7 +57,14 @@ func Validate(o Options) (Problems, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(slices.Clone(d.problems), d.set.Check()...), nil
+	problems := slices.Clone(d.problems)
+	var config *ConfigError
+	if len(problems.Errors()) == 0 {
+		if _, err := d.Open(); errors.As(err, &config) {
+			problems = append(problems, config.Problems...)
+		}
+	}
+	return append(problems, d.set.Check()...), nil
 }
 
 func load(o Options) (*Definition, error) {
@@ -200,6 +207,12 @@ func (d *Definition) report(doc *settings.Document, found settings.Problems) {
 }
 
 func (d *Definition) problem(doc *settings.Document, p *settings.Problem) *Problem {
+	for _, a := range d.options.Set {
+		at := d.at + "/" + strings.ReplaceAll(a.Path, ".", "/")
+		if p.Pointer == at || strings.HasPrefix(p.Pointer, at+"/") {
+			return &Problem{File: "--set " + a.Path, Reason: p.Reason, Warning: p.Warning} // not the file's fault
+		}
+	}
 	line, column := p.Line, p.Column
 	if doc != nil && line == 0 {
 		line, column = doc.Position(p.Pointer)

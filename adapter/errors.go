@@ -69,7 +69,7 @@ func (e *StatusError) Error() string {
 	switch {
 	case e.Resubmits > 0:
 		text += ", also with a new token"
-	case e.Status >= 300 && e.Status < 400:
+	case e.Status >= 300 && e.Status < 400 && e.Header.Get("Location") != "":
 		text += ", a redirect that number_redirects does not allow to follow"
 	}
 	return strings.TrimSpace(text)
@@ -105,6 +105,53 @@ func bare(err error) error {
 	return err
 }
 
+// wireError is what went wrong on the wire: nothing that this side has done.
+type wireError struct {
+	err  error
+	text string // in place of the cause's own; may be empty
+}
+
+// Error words what Go says to programmers for everybody.
+func (e *wireError) Error() string {
+	switch {
+	case e.text != "":
+		return e.text
+	case errors.Is(e.err, io.EOF), errors.Is(e.err, syscall.ECONNRESET):
+		return "the system closed the connection without an answer"
+	case errors.Is(e.err, http.ErrSchemeMismatch), errors.As(e.err, new(tls.RecordHeaderError)):
+		return "the system does not speak TLS; protocol http may be right"
+	case strings.Contains(e.err.Error(), "malformed "):
+		return "the answer is not HTTP" // the cause quotes it
+	}
+	var dns *net.DNSError
+	if errors.As(e.err, &dns) && dns.IsNotFound {
+		return "there is no host " + dns.Name
+	}
+	return e.err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *wireError) Unwrap() error { return e.err }
+
+// wire marks the errors of what really sends.
+type wire struct{ http.RoundTripper }
+
+// RoundTrip sends req.
+func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := w.RoundTripper.RoundTrip(req)
+	if err != nil {
+		err = &wireError{err: err}
+	}
+	return res, err
+}
+
+// CloseIdleConnections lets http.Client.CloseIdleConnections through.
+func (w wire) CloseIdleConnections() {
+	if c, ok := w.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
 // Unreachable reports whether there was no way to the system, or it hung up.
 func Unreachable(err error) bool {
 	var op *net.OpError
@@ -112,6 +159,6 @@ func Unreachable(err error) bool {
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
-	return errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, &cert) || errors.As(err, &record) || errors.As(err, &alert) ||
+	return errors.As(err, new(*wireError)) || errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, &cert) || errors.As(err, &record) || errors.As(err, &alert) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }

@@ -57,7 +57,7 @@ func (c catalog) failure(name string, err error) *Failure {
 	}
 	f := &Failure{ICode: e.ICode, IAPError: IAPError{Origin: name + "-keyhitch-" + step(err),
 		Display: e.display(variables...), Recommendation: e.Recommendation, Code: code}}
-	if key != keyRequest {
+	if key != keyRequest || code == nil {
 		f.IAPError.RawResponse = RawResponse{Message: err.Error()}
 	}
 	f.attach(err)
@@ -86,6 +86,8 @@ func classify(name string, err error) (key string, code any, variables []string)
 		return keyRequest, status.Status, []string{strconv.Itoa(status.Status)}
 	case errors.As(err, &schema):
 		return keySchema, nil, []string{schema.Error()}
+	case errors.As(err, new(*auth.RedirectError)):
+		return keyRequest, nil, []string{"a redirect that is not followed"}
 	case errors.As(err, &answer):
 		return keyAnswer, answer.Status, []string{answer.Error()}
 	case errors.As(err, &path) && path.Variable != "":

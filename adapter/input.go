@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strconv"
 	"strings"
 
 	"github.com/keyhitch/keyhitch/auth"
 	"github.com/keyhitch/keyhitch/entities"
+	"github.com/keyhitch/keyhitch/internal/settings"
 )
 
 // Input is what one call of a declared action brings: the request object.
@@ -62,7 +64,22 @@ func plainJSON(err error) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("is not complete JSON")
 	}
+	if quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return errors.New("has no member " + quoted + nearestMember(quoted))
+	}
 	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+}
+
+var members = []string{"payload", "uriPathVars", "uriQuery", "uriOptions", "addlHeaders", "authData", "callProperties",
+	"filter", "priority", "event", "retReqHdr", "datatype"}
+
+func nearestMember(quoted string) string {
+	name, err := strconv.Unquote(quoted)
+	near := settings.Nearest(name, members)
+	if err != nil || near == "" {
+		return ""
+	}
+	return "; did you mean " + strconv.Quote(near) + "?"
 }
 
 // shown is the request object as a result repeats it: without the secrets that it brought.

@@ -23,8 +23,8 @@ type instance struct {
 	redirects func(*http.Request, []*http.Request) error
 }
 
-func (d *Definition) instance(env auth.Env, wire http.RoundTripper, s settled) (*instance, error) {
-	base, err := baseURL(&s.props)
+func (d *Definition) instance(env auth.Env, base http.RoundTripper, s settled) (*instance, error) {
+	origin, err := baseURL(&s.props)
 	if err != nil {
 		return nil, err
 	}
@@ -32,10 +32,10 @@ func (d *Definition) instance(env auth.Env, wire http.RoundTripper, s settled) (
 	env.Redact.Learn(s.secrets()...)
 	authenticator, err := s.spec.Config.Open(env)
 	if err != nil {
-		return nil, err
+		return nil, &ConfigError{Problems{{File: d.file, Pointer: d.at + "/authentication", Reason: err.Error()}}}
 	}
-	return &instance{settled: s, base: base, auth: authenticator,
-		transport: &auth.Transport{Base: wire, Auth: authenticator, Origin: auth.OriginOf(base),
+	return &instance{settled: s, base: origin, auth: authenticator,
+		transport: &auth.Transport{Base: base, Auth: authenticator, Origin: auth.OriginOf(origin),
 			Refused: s.spec.Refused, Resubmits: s.spec.Resubmits, Observe: env.Observe},
 		redirects: auth.Redirects(s.props.Request.NumberRedirects, env.Observe),
 	}, nil

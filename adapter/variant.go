@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -63,11 +62,8 @@ func (a *Adapter) openVariant(input Input) (*instance, error) {
 			return nil, &CallError{Reason: fmt.Sprintf("callProperties: %s: %s", strings.TrimPrefix(p.Pointer, a.def.at), p.Reason)}
 		}
 	}
-	return a.def.instance(a.env, wire(a.main), s)
+	return a.def.instance(a.env, a.main.transport.Base, s) // variants share its connections
 }
-
-// wire is what the main instance sends through; variants share its connections.
-func wire(in *instance) http.RoundTripper { return in.transport.Base }
 
 // override lays a call's properties over the instance's.
 func override(tree, over map[string]any) (map[string]any, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -45,17 +46,19 @@ func (s *snapshot) usable(now time.Time) bool { return s.expiry.IsZero() || now.
 
 // flight is one token request and all who wait for it.
 type flight struct {
-	done chan struct{}
-	snap *snapshot
-	err  error
+	done   chan struct{}
+	snap   *snapshot
+	landed time.Time
+	err    error
 }
 
 // CachedSource keeps one credential's token: callers read an immutable snapshot, at most one
 // token request is under way, and whoever waits for it waits under his own context. A stale but
 // good token is served while one request runs behind it.
 type CachedSource struct {
-	cred Credential
-	env  Env
+	cred    Credential
+	env     Env
+	machine bool // env.Now is time.Now
 
 	current atomic.Pointer[snapshot]
 	used    atomic.Bool
@@ -72,7 +75,8 @@ type CachedSource struct {
 
 // Cached returns the source of c.Key in env.Tokens: the one already there, or a new one.
 func Cached(c Credential, env Env) *CachedSource {
-	build := func() *CachedSource { return &CachedSource{cred: c, env: env} }
+	machine := reflect.ValueOf(env.Now).Pointer() == reflect.ValueOf(time.Now).Pointer()
+	build := func() *CachedSource { return &CachedSource{cred: c, env: env, machine: machine} }
 	if env.Tokens == nil {
 		return build()
 	}
@@ -89,9 +93,8 @@ func (c *CachedSource) Token(ctx context.Context) (Token, error) {
 }
 
 func (c *CachedSource) get(ctx context.Context) (*snapshot, error) {
-	now := c.env.Now()
 	snap := c.current.Load()
-	if snap != nil && snap.fresh(now) {
+	if snap != nil && c.fresh(snap) {
 		if c.env.Observe != nil {
 			c.env.Observing("token", c.describe(snap, "from memory"), 0)
 		}
@@ -100,15 +103,24 @@ func (c *CachedSource) get(ctx context.Context) (*snapshot, error) {
 		}
 		return snap, nil
 	}
-	return c.slow(ctx, now)
+	return c.slow(ctx)
+}
+
+// fresh is on the path of every call: time.Until reads only the monotonic clock where the
+// comparison needs no other, which is half the price of time.Now.
+func (c *CachedSource) fresh(snap *snapshot) bool {
+	if c.machine {
+		return snap.stale.IsZero() || time.Until(snap.stale) > 0
+	}
+	return snap.fresh(c.env.Now())
 }
 
 // slow serves a stale token and renews it behind the caller, or waits for a flight.
-func (c *CachedSource) slow(ctx context.Context, now time.Time) (*snapshot, error) {
+func (c *CachedSource) slow(ctx context.Context) (*snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	snap, fly, err := c.join(now)
+	snap, fly, err := c.join(c.env.Now())
 	if fly == nil {
 		return snap, err
 	}
@@ -165,7 +177,7 @@ func (c *CachedSource) takeOff(recall bool) *flight {
 		token, err := c.obtain(ctx)
 		c.land(fly, token, err)
 		if err == nil {
-			c.remember(fly.snap)
+			c.remember(fly)
 		}
 	}()
 	return fly
@@ -216,10 +228,10 @@ func (c *CachedSource) recall(ctx context.Context, refused *snapshot) (Token, bo
 }
 
 // remember puts a token into the shared cache, unless it was refused or dropped meanwhile.
-func (c *CachedSource) remember(snap *snapshot) {
-	ttl := idleTTL
+func (c *CachedSource) remember(fly *flight) {
+	snap, ttl := fly.snap, idleTTL
 	if !snap.expiry.IsZero() {
-		ttl = snap.expiry.Sub(c.env.Now())
+		ttl = snap.expiry.Sub(fly.landed)
 	}
 	if c.env.Cache == nil || ttl <= 0 || c.current.Load() != snap {
 		return
@@ -247,10 +259,10 @@ func (c *CachedSource) land(fly *flight, token Token, err error) {
 		c.failure, c.pause, c.resume = nil, 0, time.Time{}
 		c.generation++
 		token.Generation = c.generation
-		fly.snap = c.snapshotOf(token)
+		fly.snap, fly.landed = c.snapshotOf(token), now
 		c.current.Store(fly.snap)
 		for _, value := range token.Values {
-			c.env.Redact.Learn(value)
+			c.env.Redact.learnTokens(value)
 		}
 	}
 	c.mu.Unlock()

@@ -81,9 +81,8 @@ func numericExpiry(n float64, obtained time.Time) (time.Time, bool) {
 	case n < lifetimeBelow:
 		return obtained.Add(time.Duration(n * float64(time.Second))), true
 	case n >= secondsBelow:
-		n /= 1000
+		return time.UnixMilli(int64(min(n, latest*1000))), true
 	}
-	n = min(n, latest)
 	whole, part := math.Modf(n)
 	return time.Unix(int64(whole), int64(part*1e9)), true
 }

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -58,6 +57,9 @@ func CompileFields(fields []Field, fixed map[string]Secret, names ...string) (*F
 		for _, word := range format.Unknown() {
 			problems = append(problems, FieldProblem{Index: i, Format: true, Warning: true,
 				Reason: fmt.Sprintf("%s is no known name and stays as it is", word)})
+		}
+		if f.Path == "header.auth" {
+			format = format.basic()
 		}
 		out.fields = append(out.fields, compiledField{write, format})
 	}
@@ -134,9 +136,7 @@ func fieldWriter(path string) (func(*InjectionBuilder, string), error) {
 
 func headerWriter(rest string) (func(*InjectionBuilder, string), error) {
 	if rest == "auth" {
-		return func(b *InjectionBuilder, text string) {
-			b.Header("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(text)))
-		}, nil
+		return func(b *InjectionBuilder, text string) { b.Header("Authorization", text) }, nil
 	}
 	name, ok := strings.CutPrefix(rest, "headers.")
 	if !ok {

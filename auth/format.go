@@ -28,6 +28,11 @@ func CompileFormat(text string, names ...string) (Format, error) {
 	return Format{parts}, err
 }
 
+// basic is the value of an Authorization header (RFC 7617) whose «user:password» is f.
+func (f Format) basic() Format {
+	return Format{[]part{{text: "Basic "}, {b64: true, block: f.parts}}}
+}
+
 // Unknown lists the {words} of text that no value replaces, for a warning.
 func (f Format) Unknown() []string {
 	var words []string

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -61,7 +62,8 @@ func (e *RedirectError) Error() string {
 
 // Redirects is an http.Client's CheckRedirect: at most most hops are followed, further ones are
 // handed to the caller as they are. A hop to another origin goes without Referer and with
-// harmless headers only, and not at all with a body. Transport adds credentials per hop.
+// harmless headers only, and not at all with a body; so does every hop after it, even back home.
+// Transport adds credentials per hop.
 func Redirects(most int, observe func(Event)) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		if len(via) > most {
@@ -69,7 +71,7 @@ func Redirects(most int, observe func(Event)) func(*http.Request, []*http.Reques
 		}
 		req.Header.Del("Referer")
 		home, next := OriginOf(via[0].URL), OriginOf(req.URL)
-		if home.Holds(req.URL) {
+		if home.Holds(req.URL) && !slices.ContainsFunc(via, func(r *http.Request) bool { return !home.Holds(r.URL) }) {
 			return nil
 		}
 		if req.Body != nil && req.Body != http.NoBody {

@@ -16,7 +16,7 @@ func NewFixed(p Placement, env Env) (*Fixed, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.teach(env.Redact)
+	env.Redact.Learn(in.secrets()...)
 	return &Fixed{in}, nil
 }
 
@@ -34,18 +34,20 @@ func (f *Fixed) Apply(req *http.Request) (Stamp, error) { return 0, f.in.Apply(r
 
 func (f *Fixed) headersOnly() bool { return f.in.inPlace() }
 
-// teach makes the redactor know what goes out.
-func (in *Injection) teach(r *Redactor) {
+// secrets are what goes out, as it goes out.
+func (in *Injection) secrets() []Secret {
+	var list []Secret
 	for _, h := range in.headers {
 		_, value, found := strings.Cut(h.values[0], " ")
 		if !found {
 			value = h.values[0]
 		}
-		r.Learn(NewSecret(value))
+		list = append(list, NewSecret(value))
 	}
 	for _, f := range in.body {
-		r.Learn(NewSecret(f.value))
+		list = append(list, NewSecret(f.value))
 	}
+	return list
 }
 
 // Placed is the Authenticator of every method that has a token: it takes the token from Source
@@ -88,7 +90,7 @@ func (p *Placed) render(snap *snapshot) (*rendered, error) {
 	if err != nil {
 		return nil, &TokenError{Reason: err.Error()}
 	}
-	in.teach(p.Redact)
+	p.Redact.learnTokens(in.secrets()...)
 	r := &rendered{snap, in}
 	p.rendered.Store(r)
 	return r, nil
@@ -118,13 +120,13 @@ func (p *PerCall) Apply(req *http.Request) (Stamp, error) {
 		return 0, &TokenError{Reason: err.Error()}
 	}
 	for _, value := range token.Values {
-		p.Redact.Learn(value)
+		p.Redact.learnTokens(value)
 	}
 	in, err := p.Placement.Render(token)
 	if err != nil {
 		return 0, &TokenError{Reason: err.Error()}
 	}
-	in.teach(p.Redact)
+	p.Redact.learnTokens(in.secrets()...)
 	return 1, in.Apply(req)
 }
 

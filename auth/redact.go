@@ -12,55 +12,83 @@ import (
 )
 
 const (
-	redactFrom  = 4    // shorter values would blot out ordinary words
-	redactMost  = 4096 // values remembered; the oldest leaves
-	redactBytes = 64 << 10
+	redactFrom  = 4        // shorter values would blot out ordinary words
+	redactMost  = 4096     // secrets of each kind that are remembered; the oldest leaves
+	redactBytes = 64 << 10 // of one secret
+	redactRoom  = 16 << 20 // bytes of all forms of each kind
 )
 
 // Redactor takes secrets out of text by value: as they are, and in base64, base64url, hex,
 // URL-encoded and JSON-escaped form. It is the last line of defence behind the Secret type.
 // The zero value is ready to use; a nil Redactor learns nothing and changes nothing.
 type Redactor struct {
-	mu    sync.RWMutex
-	known map[string]bool
-	order []string          // oldest first
-	heads map[head][]string // every form of every secret by its first bytes, the longest first
+	mu      sync.RWMutex
+	known   map[string]*remembered
+	kept    remembered        // settings
+	passing remembered        // tokens: however many come, they push out no setting
+	heads   map[head][]string // every form of every secret by its first bytes, the longest first
+}
+
+// remembered are secrets of one kind, the oldest first.
+type remembered struct {
+	order []string
+	bytes int // of all their forms
 }
 
 type head [redactFrom]byte
 
-// Learn remembers secrets; short and absent ones are passed over.
+// Learn remembers secrets of the settings; short and absent ones are passed over.
 func (r *Redactor) Learn(secrets ...Secret) {
-	if r == nil {
-		return
+	if r != nil {
+		r.learn(&r.kept, secrets)
 	}
+}
+
+// learnTokens remembers secrets that come and go.
+func (r *Redactor) learnTokens(secrets ...Secret) {
+	if r != nil {
+		r.learn(&r.passing, secrets)
+	}
+}
+
+func (r *Redactor) learn(kind *remembered, secrets []Secret) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known == nil {
-		r.known, r.heads = map[string]bool{}, map[head][]string{}
+		r.known, r.heads = map[string]*remembered{}, map[head][]string{}
 	}
 	for _, s := range secrets {
 		text := s.Reveal()
-		if s.standIn || len(text) < redactFrom || len(text) > redactBytes || r.known[text] {
+		if s.standIn || len(text) < redactFrom || len(text) > redactBytes {
 			continue
 		}
-		if len(r.order) == redactMost {
-			r.forget(r.order[0])
-			r.order = r.order[1:]
+		switch r.known[text] {
+		case kind, &r.kept:
+			continue
+		case &r.passing:
+			r.forget(slices.Index(r.passing.order, text), &r.passing)
 		}
-		r.known[text] = true
-		r.order = append(r.order, text)
+		r.known[text] = kind
+		kind.order = append(kind.order, text)
 		for _, form := range forms(text) {
 			h := head([]byte(form[:redactFrom]))
 			at, _ := slices.BinarySearchFunc(r.heads[h], form, longestFirst)
 			r.heads[h] = slices.Insert(r.heads[h], at, form)
+			kind.bytes += len(form)
+		}
+		for len(kind.order) > redactMost || kind.bytes > redactRoom {
+			r.forget(0, kind)
 		}
 	}
 }
 
-func (r *Redactor) forget(secret string) {
+// forget drops the secret at index i of its kind.
+func (r *Redactor) forget(i int, kind *remembered) {
+	secret := kind.order[i]
+	kind.order = slices.Delete(kind.order, i, i+1)
 	delete(r.known, secret)
 	for _, form := range forms(secret) {
+		kind.bytes -= len(form)
 		h := head([]byte(form[:redactFrom]))
 		at, found := slices.BinarySearchFunc(r.heads[h], form, longestFirst)
 		if !found {

@@ -60,12 +60,17 @@ var errBadRecord = errors.New("the cached token is not one of ours")
 // decodeToken reads a record; whatever is odd about it makes it no token at all.
 func decodeToken(data []byte) (Token, error) {
 	var r record
-	if len(data) > tokenBytes || json.Unmarshal(data, &r) != nil || len(r.Values) == 0 {
+	if len(data) > tokenBytes || json.Unmarshal(data, &r) != nil {
 		return Token{}, errBadRecord
 	}
 	t := Token{Values: make(map[string]Secret, len(r.Values)), Obtained: time.UnixMilli(r.Obtained), Generation: r.Generation}
 	for name, value := range r.Values {
-		t.Values[name] = NewSecret(string(value))
+		if len(value) > 0 {
+			t.Values[name] = NewSecret(string(value))
+		}
+	}
+	if len(t.Values) == 0 {
+		return Token{}, errBadRecord
 	}
 	if r.Expiry != 0 {
 		t.Expiry = time.UnixMilli(r.Expiry)

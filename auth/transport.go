@@ -39,7 +39,7 @@ func (t ownTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (t *Transport) send(req *http.Request, own bool) (*http.Response, error) {
-	if !t.Origin.Holds(req.URL) {
+	if !t.Origin.Holds(req.URL) || t.strayed(req) {
 		return t.Base.RoundTrip(req)
 	}
 	res, stamp, err := t.try(req, req.Body, own)
@@ -58,6 +58,17 @@ func (t *Transport) send(req *http.Request, own bool) (*http.Response, error) {
 		res, stamp, err = t.try(req, body, false)
 	}
 	return res, err
+}
+
+// strayed reports whether the redirects that led to req have been elsewhere: another origin must
+// not choose a path here that is called with credentials.
+func (t *Transport) strayed(req *http.Request) bool {
+	for res := req.Response; res != nil && res.Request != nil; res = res.Request.Response {
+		if !t.Origin.Holds(res.Request.URL) {
+			return true
+		}
+	}
+	return false
 }
 
 // try sends one authenticated copy of req, or req itself where that is allowed.

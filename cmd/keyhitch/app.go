@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -37,18 +39,18 @@ type app struct {
 
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	a := &app{in: in, out: out, err: errOut, redact: new(auth.Redactor)}
+	a := &app{in: in, out: out, err: &lockedWriter{Writer: errOut}, redact: new(auth.Redactor)}
 	a.log = a.newLog()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
-	root.SetErr(errOut)
+	root.SetErr(a.err)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !errors.As(err, new(exitCode)) {
-		a.complain(cmd, err)
+		a.complain(ctx, cmd, err)
 	}
-	return a.code(ctx, err)
+	return code(ctx, err)
 }
 
 func (a *app) root() *cobra.Command {
@@ -64,13 +66,16 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.setUp() },
+		Args:              knownCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	f := root.PersistentFlags()
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log at level debug, on standard error")
 	f.StringVarP(&a.output, "output", "o", "", "json, yaml, table or raw (default: table on a terminal, else json)")
 	root.AddCommand(a.callCommand(), a.requestCommand(), a.tokenCommand(), a.checkCommand(), a.validateCommand(),
 		a.schemaCommand(), a.demoCommand(), a.versionCommand(), completionCommand())
+	root.SetHelpCommand(helpCommand())
 	return root
 }
 
@@ -100,8 +105,11 @@ func (a *app) setUp() error {
 	default:
 		return usage("-o %s is unknown; use json, yaml, table or raw", a.output)
 	}
-	if a.curl && !a.dryRun || a.reveal && !a.dryRun && a.curl {
+	switch {
+	case a.curl && !a.dryRun:
 		return usage("--curl goes with --dry-run")
+	case a.timeout < 0:
+		return usage("--timeout must be more than 0, such as 30s")
 	}
 	level, err := logrus.ParseLevel(firstOf(os.Getenv("KEYHITCH_LOG_LEVEL"), "warning"))
 	if err != nil {
@@ -119,8 +127,17 @@ func (a *app) deadline(ctx context.Context) (context.Context, context.CancelFunc
 	if a.timeout <= 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, a.timeout)
+	return context.WithTimeoutCause(ctx, a.timeout, lateError(a.timeout))
 }
+
+// lateError says that --timeout has passed.
+type lateError time.Duration
+
+// Error tells how long that was.
+func (e lateError) Error() string { return fmt.Sprintf("no answer in %s", time.Duration(e)) }
+
+// Unwrap makes it a passed deadline.
+func (lateError) Unwrap() error { return context.DeadlineExceeded }
 
 // format is the output format, after looking where output goes.
 func (a *app) format() string {
@@ -133,7 +150,23 @@ func (a *app) format() string {
 	return "json"
 }
 
+// lockedWriter lets parallel calls write whole lines.
+type lockedWriter struct {
+	mu sync.Mutex
+	io.Writer
+}
+
+// Write writes p undivided.
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Writer.Write(p)
+}
+
 func isTerminal(w any) bool {
+	if locked, ok := w.(*lockedWriter); ok {
+		w = locked.Writer
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" && os.Getenv("CI") == ""
 }

@@ -14,11 +14,12 @@ import (
 	"github.com/keyhitch/keyhitch/adapter"
 )
 
-// Bounds: of --parallel, of answers that wait for an earlier line, of one line.
+// Bounds: of --parallel, of one line, and of answers that wait for an earlier line, for each
+// parallel call.
 const (
 	maxParallel = 1000
-	maxPending  = 1000
 	maxLine     = 16 << 20
+	window      = 4
 )
 
 // batchLine is one call of a batch; batchAnswer what comes of it.
@@ -38,36 +39,38 @@ type batchAnswer struct {
 
 // batch runs calls line by line, parallel ones in a window, and answers every line in order.
 func (a *app) batch(ctx context.Context, name string, f callFlags) error {
-	if f.parallel < 1 || f.parallel > maxParallel {
-		return usage("--parallel must be from 1 to %d", maxParallel)
-	}
-	source, closeSource, err := a.batchSource(f.batch)
+	lines, closeLines, err := a.batchSource(f.batch)
 	if err != nil {
 		return err
 	}
-	defer closeSource()
+	defer closeLines()
 	ad, err := a.open(name)
 	if err != nil {
 		return a.fail(name, err)
 	}
+	defer a.settle(ctx, ad)
 	ctx, cancel := a.deadline(ctx)
 	defer cancel()
-	defer a.settle(ad)
-	slots := make(chan chan batchAnswer, maxPending)
-	var readErr error
-	go func() {
-		defer close(slots)
-		readErr = a.readBatch(ctx, ad, source, slots, f.parallel)
-	}()
-	first, err := a.writeBatch(slots)
-	return errors.Join(firstError(first, readErr), err)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	b := &batchRun{app: a, adapter: ad, slots: make(chan chan batchAnswer, window*f.parallel), end: make(chan error, 1)}
+	go b.read(ctx, lines, f.parallel)
+	first, err := b.write(ctx)
+	switch {
+	case err != nil:
+		return err
+	case first != nil:
+		return exitCode(codeOf(first)) // the answers tell why
+	}
+	return nil
 }
 
-func firstError(first, read error) error {
-	if first != nil {
-		return exitCode(codeOf(first))
-	}
-	return read
+// batchRun is one batch on its way.
+type batchRun struct {
+	*app
+	adapter *adapter.Adapter
+	slots   chan chan batchAnswer // one for each line, in order
+	end     chan error            // how reading ended; nil: all lines were read
 }
 
 func (a *app) batchSource(name string) (io.Reader, func(), error) {
@@ -81,29 +84,35 @@ func (a *app) batchSource(name string) (io.Reader, func(), error) {
 	return file, func() { _ = file.Close() }, nil
 }
 
-// readBatch starts one call per line, at most parallel at a time; the channel's room bounds how
-// many answers wait for an earlier one.
-func (a *app) readBatch(ctx context.Context, ad *adapter.Adapter, source io.Reader, slots chan<- chan batchAnswer, parallel int) error {
+// read starts one call per line, at most parallel at a time; the room of slots bounds how many
+// answers wait for an earlier one.
+func (b *batchRun) read(ctx context.Context, source io.Reader, parallel int) {
+	defer close(b.slots)
 	running := make(chan struct{}, parallel)
 	lines := bufio.NewScanner(source)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	for n := 1; lines.Scan(); n++ {
+	for n := 1; ctx.Err() == nil && lines.Scan(); n++ {
 		text := bytes.Clone(bytes.TrimSpace(lines.Bytes()))
 		if len(text) == 0 {
 			continue
 		}
 		slot := make(chan batchAnswer, 1)
-		slots <- slot
 		running <- struct{}{}
+		select {
+		case b.slots <- slot:
+		case <-ctx.Done():
+			return
+		}
 		go func() {
-			slot <- a.batchCall(ctx, ad, n, text)
+			slot <- b.batchCall(ctx, b.adapter, n, text)
 			<-running
 		}()
 	}
-	if err := lines.Err(); err != nil {
-		return usage("--batch: a line is longer than %d MiB, or cannot be read: %w", maxLine>>20, err)
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		b.end <- usage("--batch: a line is longer than %d MiB; the lines before it are answered", maxLine>>20)
+	} else if err != nil {
+		b.end <- usage("--batch: the lines cannot be read: %w", plainPath(err))
 	}
-	return nil
 }
 
 func (a *app) batchCall(ctx context.Context, ad *adapter.Adapter, n int, text []byte) batchAnswer {
@@ -140,43 +149,86 @@ func parseBatchLine(text []byte) (batchLine, adapter.Input, error) {
 	return line, input, err
 }
 
-// writeBatch prints the answers in order and returns the first failure.
-func (a *app) writeBatch(slots <-chan chan batchAnswer) (first, err error) {
-	out := bufio.NewWriter(a.out)
-	bar := a.newProgress()
-	for slot := range slots {
+// write prints the answers in order and returns the first failure.
+func (b *batchRun) write(ctx context.Context) (first, err error) {
+	out := bufio.NewWriter(b.out)
+	bar := b.newProgress()
+	defer bar.end()
+	for {
+		slot, more := b.next(ctx)
+		if !more {
+			break
+		}
 		answer := <-slot
 		if answer.err != nil && first == nil {
 			first = answer.err
 		}
-		line, encErr := compact(answer)
-		if answer.err != nil {
-			line = []byte(a.redact.Scrub(string(line)))
-		}
-		if encErr == nil {
-			_, encErr = out.Write(line)
-		}
-		if encErr == nil && len(slots) == 0 {
-			encErr = out.Flush()
-		}
-		if err == nil {
-			err = encErr
+		if err := b.writeLine(out, answer); err != nil {
+			return first, fmt.Errorf("standard output: %w", plainPath(err))
 		}
 		bar.step(answer.err)
 	}
-	bar.end()
-	if err == nil {
-		err = out.Flush()
+	if err := out.Flush(); err != nil {
+		return first, fmt.Errorf("standard output: %w", plainPath(err))
 	}
-	return first, err
+	if ctx.Err() != nil {
+		return first, context.Cause(ctx)
+	}
+	return first, b.readError()
+}
+
+// next returns the next line's slot; false: there are no more. When the run is interrupted, lines
+// that were begun are still answered, but a reader that waits for input is not waited for.
+func (b *batchRun) next(ctx context.Context) (chan batchAnswer, bool) {
+	select {
+	case slot, more := <-b.slots:
+		return slot, more
+	case <-ctx.Done():
+	}
+	select {
+	case slot, more := <-b.slots:
+		return slot, more
+	default:
+		return nil, false
+	}
+}
+
+func (b *batchRun) readError() error {
+	select {
+	case err := <-b.end:
+		return err
+	default:
+		return nil
+	}
+}
+
+// writeLine writes one answer; what is written is on its way before the next answer is waited for.
+func (b *batchRun) writeLine(out *bufio.Writer, answer batchAnswer) error {
+	if answer.Error != nil {
+		answer.Error = b.scrubbed(answer.Error)
+	}
+	line, err := compact(answer)
+	if err != nil {
+		return err
+	}
+	if answer.Plan != nil && !b.reveal {
+		line = []byte(b.redact.Scrub(string(line)))
+	}
+	if _, err := out.Write(line); err != nil {
+		return err
+	}
+	if len(b.slots) == 0 {
+		return out.Flush()
+	}
+	return nil
 }
 
 // settle waits a moment for token requests under way, so that what they bring is not lost.
-func (a *app) settle(ad *adapter.Adapter) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+func (a *app) settle(ctx context.Context, ad *adapter.Adapter) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := ad.Close(ctx); err != nil {
-		a.log.Warn("a token request was still under way at the end")
+		a.log.Info("a token request was still under way at the end")
 	}
 }
 

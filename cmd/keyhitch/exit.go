@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -33,39 +36,21 @@ type exitCode int
 // Error is never printed.
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
-// usageError is a wrong command line.
-type usageError struct{ err error }
-
-// Error returns the reason.
-func (e *usageError) Error() string { return e.err.Error() }
-
-// Unwrap returns the cause.
-func (e *usageError) Unwrap() error { return e.err }
-
-func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
-
-// configError is a configuration that cannot be read at all.
-type configError struct{ err error }
-
-// Error returns the reason.
-func (e *configError) Error() string { return e.err.Error() }
-
-// Unwrap returns the cause.
-func (e *configError) Unwrap() error { return e.err }
-
-// code finds the exit code of an error.
-func (a *app) code(ctx context.Context, err error) int {
+// code finds the exit code of a run that ended with err.
+func code(ctx context.Context, err error) int {
 	var told exitCode
 	switch {
 	case err == nil:
 		return exitFine
+	case interrupted(ctx):
+		return exitInterrupted
 	case errors.As(err, &told):
 		return int(told)
-	case errors.Is(ctx.Err(), context.Canceled):
-		return exitInterrupted
 	}
 	return codeOf(err)
 }
+
+func interrupted(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 func codeOf(err error) int {
 	var (
@@ -80,12 +65,11 @@ func codeOf(err error) int {
 		schema  *entities.ValidationError
 		version *entities.VersionError
 		wrong   *usageError
-		unread  *configError
 	)
 	switch {
 	case errors.As(err, &wrong), errors.As(err, &call), errors.As(err, &missing):
 		return exitUsage
-	case errors.As(err, &config), errors.As(err, &unread), errors.As(err, &off), errors.As(err, &broken):
+	case errors.As(err, &config), errors.As(err, &off), errors.As(err, &broken):
 		return exitConfig
 	case errors.As(err, &token):
 		return tokenCode(token)
@@ -124,36 +108,72 @@ func statusCode(status int) int {
 }
 
 // complain prints an error and what to try.
-func (a *app) complain(cmd *cobra.Command, err error) {
-	text := err.Error()
+func (a *app) complain(ctx context.Context, cmd *cobra.Command, err error) {
 	var wrong *usageError
-	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+	if interrupted(ctx) {
+		_, _ = fmt.Fprintln(a.err, "keyhitch: interrupted")
+		return
+	}
+	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
 		_, _ = fmt.Fprintln(a.err, "keyhitch: "+a.redact.Scrub(line))
 	}
-	if errors.As(err, &wrong) || codeOf(err) == exitOurs && strings.HasPrefix(text, "unknown command") {
+	if errors.As(err, &wrong) {
 		_, _ = fmt.Fprintf(a.err, "hint: %s --help shows the flags and examples\n", cmd.CommandPath())
 		return
 	}
-	if hint := hintFor(err); hint != "" {
+	if hint := a.hintFor(err); hint != "" {
 		_, _ = fmt.Fprintln(a.err, "hint: "+hint)
 	}
 }
 
 // hintFor says what to try, where the error does not say it itself.
-func hintFor(err error) string {
+func (a *app) hintFor(err error) string {
 	var token *auth.TokenError
 	var status *adapter.StatusError
+	var answer *adapter.AnswerError
+	var redirect *auth.RedirectError
 	switch code := codeOf(err); {
-	case errors.As(err, &token) && code == exitLogin && token.Refused():
-		return "check username, password and client secret; --explain shows where the token request went"
 	case errors.As(err, &token) && code == exitLogin:
-		return "compare getToken's response schema with what the system answers; --explain shows the steps"
+		return loginHint(token)
 	case errors.As(err, &status) && status.Status == 401:
 		return "the system refused the credentials; --dry-run shows where they go"
+	case errors.As(err, &answer) && answer.Err != nil:
+		return "compare the action's datatype and response schema with what the system sends; keyhitch request shows it as it is"
+	case errors.As(err, &redirect):
+		return "set host to where the system really is, if you trust the redirect"
+	case code == exitConfig && hasPlace(err):
+		return "keyhitch validate lists everything that is wrong"
+	case code == exitNetwork && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)):
+		return "the log of the system, or of a proxy before it, may say why"
 	case code == exitNetwork:
 		return "check host, port and protocol; --set host=… tries another one"
+	case code == exitTimeout && a.timeout > 0:
+		return "raise --timeout, or look whether the system is busy"
 	case code == exitTimeout:
-		return "raise request.attempt_timeout or --timeout, or look whether the system is busy"
+		return "raise request.attempt_timeout, or look whether the system is busy"
 	}
 	return ""
+}
+
+// hasPlace reports whether err is about a line of a file; there may be more of that kind.
+func hasPlace(err error) bool {
+	var config *adapter.ConfigError
+	var broken entities.Problems
+	switch {
+	case errors.As(err, &config):
+		broken = config.Problems
+	case !errors.As(err, &broken):
+		return false
+	}
+	return slices.ContainsFunc(broken, func(p *entities.Problem) bool { return p.Line > 0 })
+}
+
+func loginHint(err *auth.TokenError) string {
+	switch {
+	case err.Refused():
+		return "check username, password and client secret; --explain shows where the token request went"
+	case err.Status >= 500:
+		return "the authorization server is in trouble; try again later, or ask who runs it"
+	}
+	return "compare getToken's response schema with what the system answers; --dry-run shows the token request"
 }

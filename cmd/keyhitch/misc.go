@@ -9,7 +9,7 @@ import (
 
 	"github.com/keyhitch/keyhitch"
 	"github.com/keyhitch/keyhitch/entities"
-	
+	"github.com/keyhitch/keyhitch/internal/demo"
 )
 
 func (a *app) schemaCommand() *cobra.Command {
@@ -49,16 +49,17 @@ func (a *app) demoCommand() *cobra.Command {
 		Example: "  keyhitch demo",
 		Args:    exactly(0, "demo takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return nil
+			return demo.Run(cmd.Context(), demo.Options{Out: a.out, Color: colored(a.out), Terminal: isTerminal(a.out)})
 		},
 	}
 }
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Version of this program",
-		Args:  exactly(0, "version takes no arguments"),
+		Use:     "version",
+		Short:   "Version of this program",
+		Example: "  keyhitch version -o json",
+		Args:    exactly(0, "version takes no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			v := versionInfo()
 			if a.output == "json" || a.output == "yaml" {

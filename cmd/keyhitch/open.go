@@ -13,101 +13,174 @@ import (
 	"github.com/keyhitch/keyhitch/internal/settings"
 )
 
-// open makes the adapter that an ADAPTER argument names.
+// unusable is a configuration that cannot be used because of what file is.
+func unusable(file, format string, args ...any) error {
+	return &adapter.ConfigError{Problems: adapter.Problems{{File: file, Reason: fmt.Sprintf(format, args...)}}}
+}
+
+// source is an ADAPTER argument, found: what opens it, and its directory or file.
+type source struct {
+	adapter.Options
+	path string
+}
+
+// open makes the adapter that an ADAPTER argument names. What is odd about it, but works, is
+// logged; validate and check print it.
 func (a *app) open(name string) (*adapter.Adapter, error) {
-	o, err := a.options(name)
+	src, err := a.source(name)
 	if err != nil {
 		return nil, err
 	}
-	return adapter.Open(o)
+	ad, err := adapter.Open(src.Options)
+	if err != nil {
+		return nil, src.placed(err)
+	}
+	for _, p := range ad.Definition().Problems() {
+		a.log.Info(src.file(p.File) + strings.TrimPrefix(p.Error(), p.File))
+	}
+	return ad, nil
 }
 
-// options completes what is needed to open or validate an ADAPTER.
-func (a *app) options(name string) (adapter.Options, error) {
-	o := adapter.Options{Redact: a.redact, Log: a.log, Observe: a.observer()}
-	path, err := a.locate(name, &o)
-	if err != nil {
-		return o, err
+// placed names files of the home so that they can be opened from here.
+func (s *source) placed(err error) error {
+	var config *adapter.ConfigError
+	if !errors.As(err, &config) {
+		return err
 	}
+	out := new(adapter.ConfigError)
+	for _, p := range config.Problems {
+		copied := *p
+		copied.File = s.file(p.File)
+		out.Problems = append(out.Problems, &copied)
+	}
+	return out
+}
+
+func (s *source) file(name string) string {
+	if s.Home == nil || name == s.Instance.Name || name == s.path || strings.HasPrefix(name, "--set ") {
+		return name
+	}
+	return filepath.Join(s.path, filepath.FromSlash(name))
+}
+
+// source completes what is needed to open or validate an ADAPTER.
+func (a *app) source(name string) (*source, error) {
+	s := &source{Options: adapter.Options{Redact: a.redact, Log: a.log, Observe: a.observer()}}
+	if err := a.locate(name, s); err != nil {
+		return nil, err
+	}
+	if err := a.applyFlags(s); err != nil {
+		return nil, err
+	}
+	if s.Instance.Name != "" {
+		data, err := os.ReadFile(s.Instance.Name)
+		if err != nil {
+			return nil, unusable(s.Instance.Name, "the service instance cannot be read: %v", plainPath(err))
+		}
+		s.Instance.Data = data
+	}
+	o, err := keyhitch.Options(s.path, s.Options)
+	if err != nil {
+		return nil, err
+	}
+	s.Options = o
+	if a.instance != "" && s.Home == nil {
+		return nil, usage("--instance goes with an adapter home; %s is a service instance itself", s.path)
+	}
+	return s, a.knownDialect(s)
+}
+
+// applyFlags lays --dialect, --set and --instance over what the project file says.
+func (a *app) applyFlags(s *source) error {
 	if a.dialect != "" {
-		if o.Dialect = dialects.All[a.dialect]; o.Dialect == nil {
-			return o, usage("dialect %q is unknown; iap is the one that is built", a.dialect)
+		if s.Dialect = dialects.All[a.dialect]; s.Dialect == nil {
+			return unknownDialect(a.dialect)
 		}
 	}
 	for _, text := range a.set {
 		path, value, ok := strings.Cut(text, "=")
 		if !ok || path == "" {
-			return o, usage("--set %s: write it as a.b.c=VALUE", path)
+			return usage("--set %s: write it as a.b.c=VALUE", path)
 		}
-		o.Set = append(o.Set, adapter.Assignment{Path: path, Value: value})
+		s.Set = append(s.Set, adapter.Assignment{Path: path, Value: value})
 	}
 	if a.instance != "" {
-		o.Instance.Name = a.instance
+		s.Instance.Name = a.instance
 	}
-	if o.Instance.Name != "" && o.Instance.Data == nil {
-		data, err := os.ReadFile(o.Instance.Name)
-		if err != nil {
-			return o, &configError{fmt.Errorf("service instance %s: %w", o.Instance.Name, plainPath(err))}
-		}
-		o.Instance.Data = data
-	}
-	o, err = keyhitch.Options(path, o)
-	if err != nil {
-		return o, &configError{err}
-	}
-	if err := a.knownDialect(o); err != nil {
-		return o, err
-	}
-	return o, nil
+	return nil
 }
 
-// locate turns an ADAPTER into a path: a name of the project file wins over a path that holds no
+// locate finds the path of an ADAPTER: a name of the project file wins over a path that holds no
 // separator.
-func (a *app) locate(name string, o *adapter.Options) (string, error) {
+func (a *app) locate(name string, s *source) error {
+	s.path = name
 	if name == "env:" {
-		return "", &configError{errors.New("env: is configuration in the port dialect, which is not built yet; name an adapter home or a service-instance file")}
+		return unusable("env", "is configuration in the port dialect, which is not built yet; name an adapter home or a service-instance file")
 	}
 	if strings.ContainsAny(name, `/\`) {
-		return name, nil
-	}
-	entry, dir, err := a.projectEntry(name)
-	if err != nil || entry == nil {
-		return name, err
-	}
-	o.Name = name
-	if entry.Instance != "" {
-		o.Instance.Name = below(dir, entry.Instance)
-	}
-	if entry.Config != "" {
-		return below(dir, entry.Config), nil
-	}
-	return below(dir, entry.Home), nil
-}
-
-// below makes a path of the project file relative to that file.
-func below(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
-}
-
-// marks are members by which other dialects are told; none of them is built yet.
-var marks = map[string]string{"customAuthRequest": "port", "authType": "port", "integration": "port", "providers": "forge", "provider_kind": "authnsh"}
-
-// knownDialect refuses a configuration that is clearly in a dialect that is not built yet.
-func (a *app) knownDialect(o adapter.Options) error {
-	if o.Home != nil || a.dialect != "" {
 		return nil
 	}
-	doc, err := settings.Parse(o.Instance.Data)
+	p, err := a.readProject()
+	if err != nil || p == nil {
+		return err
+	}
+	entry, err := p.adapter(name)
+	if err != nil {
+		return err
+	}
+	if entry == nil {
+		if _, err := os.Stat(name); err != nil {
+			return unusable(name, "is neither in %s nor a directory or file here%s", p.file, didYouMean(name, p.names()))
+		}
+		return nil
+	}
+	s.Name = name
+	s.path = p.below(firstOf(entry.Config, entry.Home))
+	if entry.Instance != "" {
+		s.Instance.Name = p.below(entry.Instance)
+	}
+	return nil
+}
+
+// planned are dialects that CONTRACT names and that are not built yet.
+var planned = []string{"port", "forge", "authnsh"}
+
+func unknownDialect(name string) error {
+	for _, p := range planned {
+		if name == p {
+			return unusable("--dialect "+name, "is not built yet; iap is")
+		}
+	}
+	return usage("there is no dialect %q; use iap", name)
+}
+
+// marks are members by which other dialects are told.
+var marks = []struct{ member, inside, dialect string }{
+	{"customAuthRequest", "", "port"}, {"authType", "", "port"}, {"integration", "config", "port"},
+	{"providers", "auth", "forge"}, {"provider_kind", "", "authnsh"},
+}
+
+// knownDialect refuses a configuration that is clearly in a dialect that is not built yet.
+func (a *app) knownDialect(s *source) error {
+	if s.Home != nil || a.dialect != "" {
+		return nil
+	}
+	doc, err := settings.Parse(s.Instance.Data)
 	if err != nil {
 		return nil // Load says it with file, line and column
 	}
 	root, _ := doc.Root().(map[string]any)
-	for mark, dialect := range marks {
-		if _, ok := root[mark]; ok && root["authentication"] == nil {
-			return &configError{fmt.Errorf("%s is in the %s dialect, which is not built yet", o.Instance.Name, dialect)}
+	if root["authentication"] != nil || root["properties"] != nil {
+		return nil
+	}
+	for _, m := range marks {
+		value, ok := root[m.member]
+		if ok && m.inside != "" {
+			inner, _ := value.(map[string]any)
+			_, ok = inner[m.inside]
+		}
+		if ok {
+			return unusable(s.Instance.Name, "is in the %s dialect, which is not built yet", m.dialect)
 		}
 	}
 	return nil

@@ -17,16 +17,16 @@ import (
 
 // print writes v in the output format. Failures are scrubbed; results are the caller's data.
 func (a *app) print(v any) error {
+	if f, failed := v.(*adapter.Failure); failed {
+		v = a.scrubbed(f)
+	}
 	data, err := compact(v)
 	if err != nil {
 		return err
 	}
-	if _, failed := v.(*adapter.Failure); failed {
-		data = []byte(a.redact.Scrub(string(data)))
-	}
 	switch a.format() {
 	case "yaml":
-		return a.printYAML(data)
+		return printYAML(a.out, data)
 	case "table":
 		return a.printTable(data)
 	}
@@ -34,13 +34,58 @@ func (a *app) print(v any) error {
 	return err
 }
 
-func (a *app) printYAML(data []byte) error {
+// scrubbed takes secrets out of a failure, which may hold what a system repeated. It looks at the
+// texts themselves: once they are JSON in JSON nobody knows a secret again.
+func (a *app) scrubbed(f *adapter.Failure) *adapter.Failure {
+	out := *f
+	out.IAPError.Display = a.redact.Scrub(f.IAPError.Display)
+	if raw, ok := f.IAPError.RawResponse.(adapter.RawResponse); ok {
+		raw.Message, raw.Body = a.redact.Scrub(raw.Message), a.redact.Scrub(raw.Body)
+		raw.Headers = maps.Clone(raw.Headers)
+		for name, value := range raw.Headers {
+			raw.Headers[name] = a.redact.Scrub(value)
+		}
+		out.IAPError.RawResponse = raw
+	}
+	out.Response = a.scrubbedTree(f.Response)
+	return &out
+}
+
+func (a *app) scrubbedTree(v any) any {
+	switch v := v.(type) {
+	case string:
+		return a.redact.Scrub(v)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = a.scrubbedTree(v[i])
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, value := range v {
+			out[a.redact.Scrub(name)] = a.scrubbedTree(value)
+		}
+		return out
+	}
+	return v
+}
+
+func writeYAML(out io.Writer, v any) error {
+	data, err := compact(v)
+	if err != nil {
+		return err
+	}
+	return printYAML(out, data)
+}
+
+func printYAML(out io.Writer, data []byte) error {
 	var node yaml.Node // JSON is YAML: order and digits stay as they are
 	if err := yaml.Unmarshal(data, &node); err != nil {
 		return err
 	}
 	blockStyle(&node)
-	enc := yaml.NewEncoder(a.out)
+	enc := yaml.NewEncoder(out)
 	enc.SetIndent(2)
 	if err := enc.Encode(&node); err != nil {
 		return err
@@ -149,47 +194,3 @@ func cell(v any) string {
 	}
 	return text
 }
-
-// printPlan prints what would be sent: JSON, or requests as text, or curl commands.
-func (a *app) printPlan(plan []adapter.Planned) error {
-	switch {
-	case a.curl:
-		return printCurl(a.out, plan)
-	case a.output == "json" || a.output == "yaml" || a.output == "" && a.format() == "json":
-		return a.print(map[string]any{"requests": plan})
-	}
-	for i, p := range plan {
-		if i > 0 {
-			_, _ = fmt.Fprintln(a.out)
-		}
-		_, _ = fmt.Fprintf(a.out, "# %s\n%s %s\n", p.Purpose, p.Method, p.URL)
-		for _, name := range slices.Sorted(maps.Keys(p.Headers)) {
-			_, _ = fmt.Fprintf(a.out, "%s: %s\n", name, strings.Join(p.Headers[name], ", "))
-		}
-		if p.Body != "" {
-			_, _ = fmt.Fprintf(a.out, "\n%s\n", p.Body)
-		}
-	}
-	return nil
-}
-
-// printCurl prints commands that a POSIX shell takes as they are.
-func printCurl(out io.Writer, plan []adapter.Planned) error {
-	for _, p := range plan {
-		words := []string{"curl", "-X", p.Method, quote(p.URL)}
-		for _, name := range slices.Sorted(maps.Keys(p.Headers)) {
-			for _, value := range p.Headers[name] {
-				words = append(words, "-H", quote(name+": "+value))
-			}
-		}
-		if p.Body != "" {
-			words = append(words, "--data-raw", quote(p.Body))
-		}
-		if _, err := fmt.Fprintf(out, "# %s\n%s\n", p.Purpose, strings.Join(words, " ")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

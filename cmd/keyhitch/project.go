@@ -2,15 +2,27 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/internal/settings"
 )
 
 const projectFile = "keyhitch.yaml"
+
+// projectMembers are the members of the project file. Only adapters counts so far.
+var projectMembers = []string{"adapters", "cache", "log", "gateway"}
+
+// project is the project file.
+type project struct {
+	file     string
+	doc      *settings.Document
+	adapters map[string]any
+}
 
 // projectAdapter is one named adapter of the project file.
 type projectAdapter struct {
@@ -22,47 +34,76 @@ type projectAdapter struct {
 	Config string `json:"config"`
 }
 
-// projectEntry finds a named adapter; nil: the project file does not know it, or there is none.
-func (a *app) projectEntry(name string) (*projectAdapter, string, error) {
-	file := firstOf(a.project, os.Getenv("KEYHITCH_PROJECT"))
-	asked := file != ""
-	if !asked {
-		file = projectFile
-	}
+// readProject reads --project, else KEYHITCH_PROJECT, else ./keyhitch.yaml; nil: there is none.
+func (a *app) readProject() (*project, error) {
+	file := firstOf(a.project, os.Getenv("KEYHITCH_PROJECT"), projectFile)
+	asked := a.project != "" || os.Getenv("KEYHITCH_PROJECT") != ""
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) && !asked {
-		return nil, "", nil
+		return nil, nil
 	}
 	if err != nil {
-		return nil, "", &configError{fmt.Errorf("project file %s: %w", file, plainPath(err))}
+		return nil, unusable(file, "the project file cannot be read: %v", plainPath(err))
 	}
-	doc, err := settings.Parse(data)
-	if err != nil {
-		return nil, "", &configError{fmt.Errorf("%s:%w", file, err)}
+	p := &project{file: file}
+	if p.doc, err = settings.Parse(data); err != nil {
+		return nil, p.wrong(err)
 	}
-	root, _ := doc.Root().(map[string]any)
-	adapters, _ := root["adapters"].(map[string]any)
-	raw, ok := adapters[name]
+	root, ok := p.doc.Root().(map[string]any)
 	if !ok {
-		return nil, "", nil
+		return nil, p.problem("", "is no project file: it must be an object with adapters")
 	}
-	entry, err := projectAdapterOf(doc, raw, "/adapters/"+name)
-	if err != nil {
-		return nil, "", &configError{fmt.Errorf("%s:%w", file, err)}
+	for _, name := range slices.Sorted(maps.Keys(root)) {
+		if !slices.Contains(projectMembers, name) {
+			return nil, p.problem("/"+name, "is not a known member"+didYouMean(name, projectMembers))
+		}
 	}
-	return entry, filepath.Dir(file), nil
+	if p.adapters, ok = root["adapters"].(map[string]any); !ok && root["adapters"] != nil {
+		return nil, p.problem("/adapters", "must be an object: a name, and what it stands for")
+	}
+	return p, nil
 }
 
-func projectAdapterOf(doc *settings.Document, raw any, at string) (*projectAdapter, error) {
+// adapter finds a named adapter; nil: the project file does not know it. It is strict: an
+// unknown member is an error.
+func (p *project) adapter(name string) (*projectAdapter, error) {
+	raw, ok := p.adapters[name]
+	if !ok {
+		return nil, nil
+	}
+	at := "/adapters/" + name
+	raw, found := settings.Expand(raw, at, settings.Lookup{Env: os.LookupEnv, File: os.ReadFile})
 	var entry projectAdapter
-	found := settings.Decode(raw, at, &entry)
-	for _, p := range found {
-		p.Line, p.Column = doc.Position(p.Pointer)
-		return nil, p // strict: an unknown member is an error in the project file
+	found = append(found, settings.Decode(raw, at, &entry)...)
+	if len(found) > 0 {
+		return nil, p.problem(found[0].Pointer, found[0].Reason)
 	}
 	if (entry.Home == "") == (entry.Config == "") {
-		line, column := doc.Position(at)
-		return nil, &settings.Problem{Line: line, Column: column, Pointer: at, Reason: "needs either home or config"}
+		return nil, p.problem(at, "needs either home or config")
 	}
 	return &entry, nil
+}
+
+func (p *project) names() []string { return slices.Sorted(maps.Keys(p.adapters)) }
+
+// below makes a path of the project file relative to that file.
+func (p *project) below(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(p.file), path)
+}
+
+func (p *project) problem(pointer, reason string) error {
+	line, column := p.doc.Position(pointer)
+	return p.wrong(&settings.Problem{Line: line, Column: column, Pointer: pointer, Reason: reason})
+}
+
+func (p *project) wrong(err error) error {
+	var found *settings.Problem
+	if !errors.As(err, &found) {
+		return unusable(p.file, "%v", err)
+	}
+	return &adapter.ConfigError{Problems: adapter.Problems{{File: p.file, Line: found.Line, Column: found.Column,
+		Pointer: found.Pointer, Reason: found.Reason}}}
 }

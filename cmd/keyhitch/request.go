@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -59,7 +60,7 @@ func (a *app) request(ctx context.Context, name, method, path string, f requestF
 	}
 	ad, err := a.open(name)
 	if err != nil {
-		return a.failRaw(adapter.FailureOf(name, err), err)
+		return a.failRaw(adapter.FailureOf(filepath.Base(name), err), err)
 	}
 	if a.timeout <= 0 {
 		a.timeout = requestTimeout
@@ -82,7 +83,7 @@ func (a *app) request(ctx context.Context, name, method, path string, f requestF
 		return err
 	}
 	if res.StatusCode >= 300 {
-		return fmt.Errorf("%s: %w", ad.Name(), &adapter.StatusError{Status: res.StatusCode})
+		return fmt.Errorf("%s: %w", ad.Name(), &adapter.StatusError{Status: res.StatusCode, Header: res.Header})
 	}
 	return nil
 }
@@ -169,14 +170,4 @@ func (a *app) failRaw(f *adapter.Failure, err error) error {
 		return a.told(f, err)
 	}
 	return err
-}
-
-// exactly is cobra.ExactArgs with a sentence of ours.
-func exactly(n int, sentence string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != n {
-			return usage("%s", sentence)
-		}
-		return nil
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,12 +48,13 @@ func (a *app) tokenCommand() *cobra.Command {
 		},
 	}
 	a.adapterFlags(cmd)
-	cmd.Flags().BoolVar(&a.reveal, "reveal", false, "with refresh: print the token too; on a terminal only")
+	a.planFlags(cmd)
+	cmd.Flags().Lookup("reveal").Usage = "with refresh: print the token too, on a terminal only; with --dry-run: show secrets"
 	return cmd
 }
 
 func (a *app) token(ctx context.Context, name, verb string) error {
-	if a.reveal && !isTerminal(a.out) {
+	if a.reveal && !a.dryRun && !isTerminal(a.out) {
 		return usage("--reveal prints a token on a terminal only, not into a file or pipe")
 	}
 	if verb != "show" && verb != "refresh" && verb != "drop" {
@@ -66,6 +68,9 @@ func (a *app) token(ctx context.Context, name, verb string) error {
 	defer cancel()
 	switch verb {
 	case "refresh":
+		if a.dryRun {
+			return a.planLogin(ctx, ad)
+		}
 		return a.refresh(ctx, ad)
 	case "drop":
 		if err := ad.DropToken(ctx); err != nil && !errors.Is(err, adapter.ErrNoToken) {
@@ -122,6 +127,9 @@ func (a *app) checkCommand() *cobra.Command {
 			}
 			ctx, cancel := a.deadline(cmd.Context())
 			defer cancel()
+			if a.dryRun {
+				return a.planLogin(ctx, ad)
+			}
 			if err := ad.Check(ctx); err != nil {
 				return a.failWith(ad, err)
 			}
@@ -131,7 +139,17 @@ func (a *app) checkCommand() *cobra.Command {
 		},
 	}
 	a.adapterFlags(cmd)
+	a.planFlags(cmd)
 	return cmd
+}
+
+// planLogin prints the token requests alone.
+func (a *app) planLogin(ctx context.Context, ad *adapter.Adapter) error {
+	plan, err := ad.PlanRequest(ctx, http.MethodGet, "/", nil, nil, a.reveal)
+	if err != nil {
+		return a.failWith(ad, err)
+	}
+	return a.printPlan(plan[:len(plan)-1])
 }
 
 // danger names what an operator should know although it works.

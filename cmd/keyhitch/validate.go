@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +44,7 @@ func (a *app) validate(paths []string) error {
 	for _, path := range paths {
 		found, err := a.validateOne(path)
 		if err != nil {
-			found = append(found, finding{File: path, Reason: a.redact.Scrub(err.Error())})
+			return err
 		}
 		for _, f := range found {
 			failed = failed || !f.Warning
@@ -62,25 +61,31 @@ func (a *app) validate(paths []string) error {
 	return nil
 }
 
+// validateOne returns what is wrong with one PATH; the error is a wrong command line.
 func (a *app) validateOne(path string) ([]finding, error) {
-	o, err := a.options(path)
-	var wrong *usageError
-	if errors.As(err, &wrong) {
+	src, err := a.source(path)
+	var problems adapter.Problems
+	if err == nil {
+		problems, err = adapter.Validate(src.Options)
+	}
+	var config *adapter.ConfigError
+	switch {
+	case errors.As(err, &config):
+		problems = append(problems, config.Problems...)
+	case err != nil && codeOf(err) == exitUsage:
 		return nil, err
+	case err != nil:
+		problems = append(problems, &adapter.Problem{File: path, Reason: err.Error()})
 	}
-	if err != nil {
-		return []finding{{File: path, Reason: a.redact.Scrub(err.Error())}}, nil
-	}
-	problems, err := adapter.Validate(o)
 	var found []finding
 	for _, p := range problems {
 		file := p.File
-		if o.Home != nil && file != o.Instance.Name {
-			file = filepath.Join(path, filepath.FromSlash(file))
+		if src != nil {
+			file = src.file(p.File)
 		}
 		found = append(found, finding{file, p.Line, p.Column, p.Pointer, a.redact.Scrub(p.Reason), p.Warning})
 	}
-	return found, err
+	return found, nil
 }
 
 func (a *app) printFindings(all []finding) error {

@@ -19,9 +19,16 @@ import (
 // maxAnswer is how much of a token answer is read.
 const maxAnswer = 1 << 20
 
-// Do sends the token request and returns the answer, whatever its status. Errors are
-// *auth.TokenError and call the endpoint by name, because its URL may hold credentials.
-func Do(ctx context.Context, env auth.Env, req *http.Request, name string) (auth.Answer, error) {
+// Request is a token request, and how errors and logs call its endpoint: the URL itself may hold
+// credentials.
+type Request struct {
+	*http.Request
+	Name string
+}
+
+// Do sends the token request and returns the answer, whatever its status. Errors are *auth.TokenError.
+func Do(ctx context.Context, env auth.Env, req Request) (auth.Answer, error) {
+	name := req.Name
 	client := *env.Client
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	start := env.Now()

@@ -99,7 +99,7 @@ func (c *Config) login(ctx context.Context, env auth.Env) (auth.Token, error) {
 		return auth.Token{}, err
 	}
 	name := endpoint.Name(masked.URL)
-	answer, err := endpoint.Do(ctx, env, req, name)
+	answer, err := endpoint.Do(ctx, env, endpoint.Request{Request: req, Name: name})
 	if err != nil {
 		return auth.Token{}, err
 	}
@@ -157,16 +157,15 @@ func (c *Config) key(env auth.Env) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	parts := []string{"request_token", req.Method, req.URL.String(), c.Timeout.String(), c.Request.Fingerprint()}
-	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
-		parts = append(parts, name, strings.Join(req.Header[name], "\n"))
-	}
+	var body []byte
 	if req.Body != nil {
-		body, err := io.ReadAll(req.Body)
-		if err != nil {
+		if body, err = io.ReadAll(req.Body); err != nil {
 			return "", err
 		}
-		parts = append(parts, "body", string(body))
+	}
+	parts := []string{"request_token", req.Method, req.URL.String(), c.Timeout.String(), c.Request.Fingerprint(), string(body)}
+	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
+		parts = append(parts, name, strings.Join(req.Header[name], "\n"))
 	}
 	return env.Keys.CacheKey(parts...), nil
 }
