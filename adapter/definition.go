@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -34,8 +35,9 @@ type Definition struct {
 	set      *entities.Set // never nil
 	system   *entities.Set // has getToken and healthcheck: the home's set or the default one
 	catalog  catalog
-	file     string // the instance's name in messages
-	at       string // JSON Pointer of the properties in it
+	file     string             // the instance's name in messages
+	at       string             // JSON Pointer of the properties in it
+	doc      *settings.Document // the instance; nil where there is none
 	main     settled
 	problems Problems
 }
@@ -157,6 +159,7 @@ func (d *Definition) loadInstance() error {
 		}
 		return err
 	}
+	d.doc = doc
 	d.report(doc, doc.Warnings())
 	tree, ok := d.properties(doc)
 	if !ok {
@@ -294,6 +297,15 @@ func (d *Definition) checkProperties(p *Properties) settings.Problems {
 	}
 	if _, err := baseURL(p); err != nil {
 		note(false, "/host", "%v", err)
+	}
+	for pointer, headers := range map[string]HeaderTexts{
+		"/request/global_request/addlHeaders": p.Request.GlobalRequest.AddlHeaders, "/healthcheck/addlHeaders": p.Healthcheck.AddlHeaders,
+	} {
+		set := headerSet{header: http.Header{}}
+		set.add(headers)
+		if _, err := set.done(); err != nil {
+			note(false, pointer, "%v", err)
+		}
 	}
 	for _, off := range p.notBuilt() {
 		note(true, off.pointer, "is on but not built yet: calls stop with exit 3; %s", off.hint)

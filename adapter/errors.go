@@ -124,8 +124,12 @@ func (e *wireError) Error() string {
 		return "the answer is not HTTP" // the cause quotes it
 	}
 	var dns *net.DNSError
-	if errors.As(e.err, &dns) && dns.IsNotFound {
-		return "there is no host " + dns.Name
+	if errors.As(e.err, &dns) {
+		return "the host name " + dns.Name + " cannot be resolved"
+	}
+	var op *net.OpError
+	if errors.Is(e.err, syscall.ECONNREFUSED) && errors.As(e.err, &op) && op.Addr != nil {
+		return "connection refused by " + op.Addr.String()
 	}
 	return e.err.Error()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keyhitch/keyhitch/auth"
+	"github.com/keyhitch/keyhitch/internal/settings"
 )
 
 // instance is one set of properties, opened: where calls go, and how they are authenticated.
@@ -32,7 +33,7 @@ func (d *Definition) instance(env auth.Env, base http.RoundTripper, s settled) (
 	env.Redact.Learn(s.secrets()...)
 	authenticator, err := s.spec.Config.Open(env)
 	if err != nil {
-		return nil, &ConfigError{Problems{{File: d.file, Pointer: d.at + "/authentication", Reason: err.Error()}}}
+		return nil, &ConfigError{Problems{d.problem(d.doc, &settings.Problem{Pointer: d.at + "/authentication", Reason: err.Error()})}}
 	}
 	return &instance{settled: s, base: origin, auth: authenticator,
 		transport: &auth.Transport{Base: base, Auth: authenticator, Origin: auth.OriginOf(origin),

@@ -137,10 +137,7 @@ func (t *tokenRequest) Notes() []auth.Note { return nil }
 
 // New builds the token request.
 func (t *tokenRequest) New(ctx context.Context, reveal bool) (*http.Request, error) {
-	values := map[string]auth.Secret{
-		"username": t.login.Username.MaskedUnless(reveal), "password": t.login.Password.MaskedUnless(reveal),
-		"client_secret": t.login.ClientSecret.MaskedUnless(reveal), "client_id": auth.NewSecret(t.login.ClientID),
-	}
+	values := t.values(reveal)
 	header := http.Header{}
 	for _, h := range t.headers {
 		text, err := h.format.Render(values)
@@ -156,6 +153,9 @@ func (t *tokenRequest) New(ctx context.Context, reveal bool) (*http.Request, err
 		shown = &masked
 	}
 	body, query, err := shown.data(values)
+	if err != nil && !reveal {
+		body, err = t.hidden(err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +164,22 @@ func (t *tokenRequest) New(ctx context.Context, reveal bool) (*http.Request, err
 		return nil, err
 	}
 	return newRequest(ctx, t.action.Method, u, header, body), nil
+}
+
+func (t *tokenRequest) values(reveal bool) map[string]auth.Secret {
+	return map[string]auth.Secret{
+		"username": t.login.Username.MaskedUnless(reveal), "password": t.login.Password.MaskedUnless(reveal),
+		"client_secret": t.login.ClientSecret.MaskedUnless(reveal), "client_id": auth.NewSecret(t.login.ClientID),
+	}
+}
+
+// hidden is the body where masks do not fit the request schema (a pattern, a length), but the
+// values themselves do.
+func (t *tokenRequest) hidden(err error) ([]byte, error) {
+	if _, _, wrong := t.data(t.values(true)); wrong != nil {
+		return nil, err
+	}
+	return []byte("[redacted]"), nil
 }
 
 // data is the body of the token request, or what goes into its query.

@@ -161,6 +161,7 @@ type Env struct {
 	Keys    *Keyer       // names cache entries and fingerprints
 	Redact  *Redactor    // learns every secret that is used; nil: nobody prints
 	Now     func() time.Time
+	Jitter  func() float64 // in [0, 1), spreads a fleet's renewals; nil: random
 	Log     logrus.FieldLogger
 	Observe func(Event) // nil: nobody listens
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"sync"
@@ -20,6 +21,7 @@ type Credential struct {
 	Source      TokenSource
 	Margin      func(lifetime time.Duration) time.Duration // renew this long before expiry; nil: DefaultMargin
 	Timeout     time.Duration                              // of one token request; 0: 30 s
+	Refusals    int                                        // generations refused in a row that stop the logins; 0: 2
 }
 
 // DefaultMargin is min(60 s, 10 % of the lifetime).
@@ -28,8 +30,6 @@ func DefaultMargin(lifetime time.Duration) time.Duration { return min(time.Minut
 const (
 	loginTimeout   = 30 * time.Second
 	idleTTL        = 24 * time.Hour // how long a token without expiry is remembered
-	pauseShortest  = time.Second
-	pauseLongest   = 5 * time.Minute
 	storeTimeout   = 2 * time.Second
 	cacheWarnEvery = time.Minute
 )
@@ -67,10 +67,10 @@ type CachedSource struct {
 	fly        *flight
 	refused    *snapshot // the last one that was refused
 	generation uint64
-	resume     time.Time // no token request before this, after a failure
-	pause      time.Duration
-	failure    error     // why
-	warned     time.Time // when a cache failure was last logged
+	pace       pace
+	breaker    breaker
+	doubt      atomic.Bool // the breaker has counted something
+	warned     time.Time   // when a cache failure was last logged
 }
 
 // Cached returns the source of c.Key in env.Tokens: the one already there, or a new one.
@@ -139,12 +139,12 @@ func (c *CachedSource) join(now time.Time) (*snapshot, *flight, error) {
 	snap := c.current.Load()
 	good := snap != nil && snap.usable(now)
 	switch {
-	case good && (snap.fresh(now) || c.fly != nil || now.Before(c.resume)):
+	case good && (snap.fresh(now) || c.fly != nil || c.pace.holds(now)):
 		return snap, nil, nil
 	case c.fly != nil:
 		return nil, c.fly, nil
-	case !good && now.Before(c.resume) && refusedLogin(c.failure):
-		return nil, nil, fmt.Errorf("%w; not asked again before %s", c.failure, c.resume.Format(time.TimeOnly))
+	case !good && c.pace.holds(now):
+		return nil, nil, c.pace.err(now)
 	}
 	fly := c.takeOff(true)
 	if good {
@@ -252,11 +252,9 @@ func (c *CachedSource) land(fly *flight, token Token, err error) {
 	c.fly = nil
 	if err != nil {
 		fly.err = err
-		c.failure = err
-		c.pause = min(max(pauseShortest, 2*c.pause), pauseLongest)
-		c.resume = now.Add(c.pause)
+		c.pace.fail(now, err, c.jitter())
 	} else {
-		c.failure, c.pause, c.resume = nil, 0, time.Time{}
+		c.pace.succeed()
 		c.generation++
 		token.Generation = c.generation
 		fly.snap, fly.landed = c.snapshotOf(token), now
@@ -277,18 +275,45 @@ func (c *CachedSource) snapshotOf(token Token) *snapshot {
 			margin = DefaultMargin
 		}
 		// A token from another clock may end before it was obtained: its margin must not be negative.
-		snap.stale = token.Expiry.Add(-max(0, margin(token.Expiry.Sub(token.Obtained))))
+		early := max(0, margin(token.Expiry.Sub(token.Obtained)))
+		// Jitter only moves the renewal earlier, so that a fleet does not renew in step.
+		snap.stale = token.Expiry.Add(-early - time.Duration(float64(early)*c.jitter()/10))
 	}
 	return snap
 }
 
-// Invalidate drops the token of generation refused, if it is still the current one.
-func (c *CachedSource) Invalidate(refused Stamp) {
+func (c *CachedSource) jitter() float64 {
+	if c.env.Jitter != nil {
+		return c.env.Jitter()
+	}
+	return rand.Float64()
+}
+
+// Invalidate drops the token of generation refused, if it is still the current one, and reports
+// whether another try can bring another token. It cannot while the breaker is open.
+func (c *CachedSource) Invalidate(refused Stamp) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if snap := c.current.Load(); snap != nil && Stamp(snap.token.Generation) == refused {
-		c.refused = snap
-		c.current.Store(nil)
+	snap := c.current.Load()
+	if snap == nil || Stamp(snap.token.Generation) != refused {
+		return true // there is a newer one, or will be
+	}
+	c.doubt.Store(true)
+	if !c.breaker.refuse(c.env.Now(), snap.token.Generation, c.cred.Refusals) {
+		return false
+	}
+	c.refused = snap
+	c.current.Store(nil)
+	return true
+}
+
+// accepted closes the breaker: a call with a current token has been answered.
+func (c *CachedSource) accepted() {
+	if c.doubt.Load() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.breaker.accept()
+		c.doubt.Store(false)
 	}
 }
 
@@ -351,10 +376,4 @@ func (c *CachedSource) cacheFailed(err error) {
 	if !quiet {
 		c.env.Log.WithError(err).Warn("token cache: going on without it")
 	}
-}
-
-// refusedLogin reports whether err says that the login itself was turned down.
-func refusedLogin(err error) bool {
-	var t *TokenError
-	return errors.As(err, &t) && t.Refused()
 }

@@ -74,6 +74,9 @@ func cached(src auth.TokenSource, env auth.Env) *auth.CachedSource {
 	if env.Now == nil {
 		env.Now = time.Now
 	}
+	if env.Jitter == nil {
+		env.Jitter = func() float64 { return 0 }
+	}
 	return auth.Cached(auth.Credential{Key: "k", Owner: "demo", User: "ann", Source: src}, env)
 }
 
@@ -160,15 +163,15 @@ func TestFailedRenewalIsHiddenUntilExpiryAndPaused(t *testing.T) {
 		c := cached(src, auth.Env{})
 		want(t, c, "T1")
 		time.Sleep(90 * time.Second)
-		for range 99 { // 9.9 s, a call every 0.1 s: tries after 0, 1, 3 and 7 s
+		for range 99 { // 9.9 s, a call every 0.1 s: tries after 0, 0.1, 1.1, 3.1 and 7.1 s
 			want(t, c, "T1")
 			time.Sleep(100 * time.Millisecond)
 		}
-		if got := src.requests(); got != 5 {
-			t.Errorf("%d token requests, want 5", got)
+		if got := src.requests(); got != 6 {
+			t.Errorf("%d token requests, want 6", got)
 		}
 		time.Sleep(time.Second)
-		if _, err := c.Token(t.Context()); err == nil || err.Error() != "token endpoint: login refused (status 500)" {
+		if _, err := c.Token(t.Context()); err == nil || err.Error() != "token endpoint: no token, an error of the server (status 500); not asked again for 4.2s" {
 			t.Errorf("after expiry: got %v, want the cause", err)
 		}
 	})
@@ -268,7 +271,7 @@ func TestRefusedLoginIsPausedLongerEachTime(t *testing.T) {
 				case src.requests() > before:
 					pauses = append(pauses, time.Since(last))
 					last = time.Now()
-				case err == nil || !strings.Contains(err.Error(), "invalid_client") || !strings.Contains(err.Error(), "not asked again before "):
+				case err == nil || !strings.Contains(err.Error(), "invalid_client") || !strings.Contains(err.Error(), "not asked again for "):
 					t.Fatalf("in the pause: got %v, want the cause and the time", err)
 				}
 				time.Sleep(time.Second)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // ErrReconnect means that the resource owner's grant is gone and must be given again.
@@ -12,12 +13,13 @@ var ErrReconnect = errors.New("the grant is gone; connect the account again")
 // TokenError is a login that brought no token: the authorization server refused it, answered
 // something else, or could not be reached (Err then tells, and Status is 0).
 type TokenError struct {
-	Endpoint    string // scheme, host and path of the token request; no query
-	Status      int    // of the answer; 0: none
-	Code        string // RFC 6749, section 5.2: error
-	Description string // RFC 6749, section 5.2: error_description; shortened
-	Reason      string // what the answer lacked
-	Err         error  // the cause, where there is one
+	Endpoint    string        // scheme, host and path of the token request; no query
+	Status      int           // of the answer; 0: none
+	Code        string        // RFC 6749, section 5.2: error
+	Description string        // RFC 6749, section 5.2: error_description; shortened
+	Reason      string        // what the answer lacked
+	RetryAfter  time.Duration // how long the answer asks to wait; 0: it does not say
+	Err         error         // the cause, where there is one
 }
 
 // Error is one line without secrets: token endpoint http://…/token: invalid_client (status 401).
@@ -35,12 +37,25 @@ func (e *TokenError) Error() string {
 	if e.Err != nil {
 		b.WriteString(": " + e.Err.Error())
 	} else if e.Code == "" && e.Reason == "" {
-		b.WriteString(": login refused")
+		b.WriteString(": " + e.outcome())
 	}
 	if e.Status != 0 {
 		fmt.Fprintf(&b, " (status %d)", e.Status)
 	}
 	return b.String()
+}
+
+// outcome words a status that came without words of its own.
+func (e *TokenError) outcome() string {
+	switch {
+	case e.Status >= 500:
+		return "no token, an error of the server"
+	case e.Status == 429:
+		return "too many token requests"
+	case e.Status >= 300 && e.Status < 400:
+		return "no token, a redirect"
+	}
+	return "login refused"
 }
 
 // Unwrap returns the cause.

@@ -96,11 +96,13 @@ func (p *Placed) render(snap *snapshot) (*rendered, error) {
 	return r, nil
 }
 
-// Invalidate drops the refused token if it is still the current one; another try can be made.
+// Invalidate drops the refused token if it is still the current one; false: no other token would do.
 func (p *Placed) Invalidate(_ context.Context, refused Stamp) bool {
-	p.Source.Invalidate(refused)
-	return true
+	return p.Source.Invalidate(refused)
 }
+
+// Accept notes that a call with the token was answered: whatever was refused before is over.
+func (p *Placed) Accept() { p.Source.accepted() }
 
 // PerCall is the Authenticator of a token that is asked for before every call: nothing is
 // shared and nobody waits for another.

@@ -57,6 +57,11 @@ func (t *Transport) send(req *http.Request, own bool) (*http.Response, error) {
 		drain(res)
 		res, stamp, err = t.try(req, body, false)
 	}
+	if err == nil && stamp != 0 && !t.refused(res.StatusCode) {
+		if a, ok := t.Auth.(interface{ Accept() }); ok {
+			a.Accept()
+		}
+	}
 	return res, err
 }
 

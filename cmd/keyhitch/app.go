@@ -58,14 +58,14 @@ func (a *app) root() *cobra.Command {
 		Use:   "keyhitch",
 		Short: "Declared credentials on the wire, safely",
 		Long: "keyhitch calls systems that are described as data: it logs in as they want it, keeps the\n" +
-			"token, renews it in time, and adds it to every call.",
+			"token, renews it in time, and adds it to every call.\n\n" + exitCodes,
 		Example: "  keyhitch demo\n" +
 			"  keyhitch validate ./adapters/acme\n" +
 			"  keyhitch call ./adapters/acme device getDevice --path 7\n" +
 			"  keyhitch request ./adapters/acme GET /api/v1/devices",
 		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.setUp() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.setUp(cmd) },
 		Args:              knownCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -99,7 +99,7 @@ func (a *app) planFlags(cmd *cobra.Command) {
 }
 
 // setUp checks the flags that all commands share, and sets the log level.
-func (a *app) setUp() error {
+func (a *app) setUp(cmd *cobra.Command) error {
 	switch a.output {
 	case "", "json", "yaml", "table", "raw":
 	default:
@@ -108,6 +108,8 @@ func (a *app) setUp() error {
 	switch {
 	case a.curl && !a.dryRun:
 		return usage("--curl goes with --dry-run")
+	case a.reveal && !a.dryRun && cmd.Name() != "token":
+		return usage("--reveal goes with --dry-run")
 	case a.timeout < 0:
 		return usage("--timeout must be more than 0, such as 30s")
 	}

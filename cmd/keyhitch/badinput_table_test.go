@@ -10,6 +10,11 @@ import (
 
 const sysAction = "entities/.system/action.json"
 
+// strictLogin takes passwords of 15 characters or more only: [redacted] is shorter.
+const strictLogin = `{"type": "object", "translate": true, "properties": {
+	"username": {"type": "string", "external_name": "user"},
+	"password": {"type": "string", "external_name": "pass", "minLength": 15}}}`
+
 func device(schema string) map[string]string {
 	return map[string]string{"entities/device/device.json": schema}
 }
@@ -102,6 +107,8 @@ func elsewhere(status int) http.HandlerFunc {
 
 var badLogins = []badInput{
 	{name: "login refused", args: "--set authentication.password=not-this-one"},
+	{name: "mask does not fit the token request schema", files: map[string]string{"entities/.system/tokenRequest.json": strictLogin}},
+	{name: "password does not fit the token request schema", files: map[string]string{"entities/.system/tokenRequest.json": strictLogin}, args: "--set authentication.password=short"},
 	{name: "login answers HTML", system: at(login, says(200, "text/html", "<html>please log in</html>"))},
 	{name: "login answers nothing", system: at(login, says(200, "application/json", ""))},
 	{name: "login without token", system: at(login, says(200, "application/json", `{"ok": true}`))},

@@ -49,7 +49,11 @@ func (a *app) callCommand() *cobra.Command {
 	}
 	a.adapterFlags(cmd)
 	a.planFlags(cmd)
-	flags := cmd.Flags()
+	f.declare(cmd.Flags())
+	return cmd
+}
+
+func (f *callFlags) declare(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.path, "path", nil, "`VALUE` of a path variable; repeat for pathv1, pathv2 …")
 	flags.StringArrayVar(&f.query, "query", nil, "query parameter `K=V`, translated by the request schema")
 	flags.StringArrayVar(&f.option, "option", nil, "query parameter `K=V`, as it is")
@@ -59,7 +63,6 @@ func (a *app) callCommand() *cobra.Command {
 	flags.StringVar(&f.input, "input", "", "the whole request object: `FILE` or - for standard input")
 	flags.StringVar(&f.batch, "batch", "", "many calls: JSON lines from `FILE` or - for standard input")
 	flags.IntVar(&f.parallel, "parallel", 1, "with --batch: how many calls at a time")
-	return cmd
 }
 
 // checkCall refuses flags that would be ignored.

@@ -16,7 +16,14 @@ import (
 	"github.com/keyhitch/keyhitch/entities"
 )
 
-// Exit codes: the table is in CONTRACT; `keyhitch help` prints it too.
+// exitCodes is the table below, for `keyhitch help`.
+const exitCodes = `Exit codes:
+  0  fine                               5    the system answered 5xx
+  1  our fault                          6    DNS, TCP or TLS failed
+  2  wrong usage                        7    login refused, or no token in the answer
+  3  definition or configuration wrong  9    timed out
+  4  the system answered 4xx            130  interrupted`
+
 const (
 	exitFine        = 0
 	exitOurs        = 1

@@ -114,6 +114,9 @@ func (a *app) applyFlags(s *source) error {
 // separator.
 func (a *app) locate(name string, s *source) error {
 	s.path = name
+	if name == "" {
+		return usage("ADAPTER is empty; name an adapter home, a service-instance file, or an entry of the project file")
+	}
 	if name == "env:" {
 		return unusable("env", "is configuration in the port dialect, which is not built yet; name an adapter home or a service-instance file")
 	}

@@ -172,7 +172,7 @@ func serve(w http.ResponseWriter, r *http.Request, body []byte) {
 	case path == "/health":
 		answer(w, 200, object{"ok": true})
 	case path == "/devices" && r.Method == http.MethodPost:
-		var in object
+		in := object{}
 		_ = json.Unmarshal(body, &in)
 		in["id"] = 9
 		answer(w, 201, in)

@@ -54,6 +54,9 @@ func (a *app) requestCommand() *cobra.Command {
 }
 
 func (a *app) request(ctx context.Context, name, method, path string, f requestFlags) error {
+	if method == "" {
+		return usage("METHOD is empty; write GET, POST or the like")
+	}
 	header, path, body, err := a.requestParts(path, f)
 	if err != nil {
 		return err

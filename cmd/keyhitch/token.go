@@ -60,6 +60,9 @@ func (a *app) token(ctx context.Context, name, verb string) error {
 	if verb != "show" && verb != "refresh" && verb != "drop" {
 		return usage("token %s is unknown; use show, refresh or drop", verb)
 	}
+	if a.dryRun && verb != "refresh" {
+		return usage("--dry-run goes with token refresh; show and drop send nothing")
+	}
 	ad, err := a.open(name)
 	if err != nil {
 		return a.fail(name, err)
@@ -73,12 +76,20 @@ func (a *app) token(ctx context.Context, name, verb string) error {
 		}
 		return a.refresh(ctx, ad)
 	case "drop":
-		if err := ad.DropToken(ctx); err != nil && !errors.Is(err, adapter.ErrNoToken) {
-			return a.failWith(ad, err)
-		}
-		_, _ = fmt.Fprintln(a.err, "forgotten")
-		return nil
+		return a.drop(ctx, ad)
 	}
+	return a.show(ad)
+}
+
+func (a *app) drop(ctx context.Context, ad *adapter.Adapter) error {
+	if err := ad.DropToken(ctx); err != nil && !errors.Is(err, adapter.ErrNoToken) {
+		return a.failWith(ad, err)
+	}
+	_, _ = fmt.Fprintln(a.err, "forgotten")
+	return nil
+}
+
+func (a *app) show(ad *adapter.Adapter) error {
 	lines := []tokenLine{}
 	for _, info := range ad.Tokens() {
 		lines = append(lines, lineOf(info))

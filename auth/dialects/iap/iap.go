@@ -84,7 +84,7 @@ func (p *parser) requestToken() auth.Config {
 	place := p.place(fixed, "tokenp2")
 	c := &requesttoken.Config{
 		User: b.Username, Secrets: []auth.Secret{b.Password, b.ClientSecret}, Owner: p.src.Owner,
-		Place: place, Second: place.Uses("tokenp2"), Timeout: lifetime(b.TokenTimeout),
+		Place: place, Second: place.Uses("tokenp2"), Timeout: lifetime(b.TokenTimeout), Tries: 1 + b.InvalidTokenResubmits,
 	}
 	if b.TokenMargin != nil {
 		margin := milliseconds(*b.TokenMargin)

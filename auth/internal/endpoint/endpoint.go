@@ -10,7 +10,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/keyhitch/keyhitch/auth"
@@ -59,7 +61,7 @@ func Refusal(name string, answer auth.Answer, redact *auth.Redactor) error {
 	}
 	_ = json.Unmarshal(answer.Body, &body) // HTML and the like say nothing
 	code, _ := body.Error.(string)
-	return &auth.TokenError{Endpoint: name, Status: answer.Status,
+	return &auth.TokenError{Endpoint: name, Status: answer.Status, RetryAfter: retryAfter(answer),
 		Code: clip(redact.Scrub(code), 60), Description: clip(redact.Scrub(body.Description), 200)}
 }
 
@@ -73,7 +75,7 @@ func Name(masked *url.URL) string {
 // bare strips the URL that net/http puts into its errors, and prefers the deadline as the cause.
 func bare(ctx context.Context, err error, redact *auth.Redactor) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("no answer in time: %w", ctx.Err())
+		return late{ctx.Err()}
 	}
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -99,3 +101,29 @@ func clip(s string, most int) string {
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
+
+// retryAfter reads Retry-After (RFC 9110, section 10.2.3): seconds, or a date.
+func retryAfter(answer auth.Answer) time.Duration {
+	text := strings.TrimSpace(answer.Header.Get("Retry-After"))
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(max(seconds, 0), 1e9)) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, at.Sub(answer.At))
+	}
+	return 0
+}
+
+// late is a deadline that passed, or a caller that left, in words for everybody.
+type late struct{ err error }
+
+// Error tells which.
+func (l late) Error() string {
+	if errors.Is(l.err, context.Canceled) {
+		return "given up"
+	}
+	return "no answer in time"
+}
+
+// Unwrap returns the context's error.
+func (l late) Unwrap() error { return l.err }

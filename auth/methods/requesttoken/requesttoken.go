@@ -29,6 +29,7 @@ type Config struct {
 	Second  bool              // the placement uses the second token
 	Timeout time.Duration     // -1, 0 or the token's lifetime
 	Margin  *time.Duration    // renew this long before expiry; nil: min(60 s, 10 % of the lifetime)
+	Tries   int               // how often one call may be sent; the breaker must not cut that short
 	Owner   string            // the adapter, for `keyhitch token`
 }
 
@@ -59,7 +60,7 @@ func (c *Config) Open(env auth.Env) (auth.Authenticator, error) {
 		return nil, err
 	}
 	return &auth.Placed{Placement: c.Place, Redact: env.Redact, Source: auth.Cached(auth.Credential{
-		Key: key, Owner: c.Owner, User: c.User.Reveal(), Source: source, Margin: c.margin(), Timeout: c.Request.Timeout(),
+		Key: key, Owner: c.Owner, User: c.User.Reveal(), Source: source, Margin: c.margin(), Timeout: c.Request.Timeout(), Refusals: c.Tries,
 	}, env)}, nil
 }
 

@@ -60,7 +60,8 @@ func env(t testing.TB, wire http.RoundTripper) auth.Env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return auth.Env{Client: &http.Client{Transport: wire}, Tokens: new(auth.Tokens), Keys: keys, Redact: new(auth.Redactor), Now: time.Now}
+	return auth.Env{Client: &http.Client{Transport: wire}, Tokens: new(auth.Tokens), Keys: keys, Redact: new(auth.Redactor), Now: time.Now,
+		Jitter: func() float64 { return 0 }}
 }
 
 func (l login) open(t testing.TB, e auth.Env) auth.Authenticator {

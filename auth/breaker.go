@@ -1,0 +1,44 @@
+package auth
+
+import "time"
+
+const (
+	breakerShortest = 30 * time.Second
+	breakerLongest  = 5 * time.Minute
+	breakerFrom     = 2 // generations refused in a row, at least
+)
+
+// breaker stops a login loop: when fresh tokens are refused one after another, it is the rights
+// that are wrong, not the token. While it is open, calls go out and refusals are handed through
+// without a login. Afterwards one login is tried; success closes it.
+type breaker struct {
+	inRow int
+	last  uint64 // the newest generation that was refused
+	until time.Time
+	pause time.Duration
+}
+
+// refuse counts the refusal of a generation and reports whether a login may follow. From most
+// refused generations in a row on it may not.
+func (b *breaker) refuse(now time.Time, generation uint64, most int) bool {
+	most = max(most, breakerFrom)
+	if now.Before(b.until) {
+		return false
+	}
+	if generation == b.last && b.inRow >= most {
+		return true // the pause is over: one login is tried
+	}
+	if generation != b.last+1 {
+		b.inRow = 0
+	}
+	b.inRow++
+	b.last = generation
+	if b.inRow < most {
+		return true
+	}
+	b.pause = min(max(breakerShortest, 2*b.pause), breakerLongest)
+	b.until = now.Add(b.pause)
+	return false
+}
+
+func (b *breaker) accept() { *b = breaker{} }

@@ -1,0 +1,54 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	pauseShortest = time.Second
+	pauseLongest  = 5 * time.Minute
+	retryAfterMax = time.Hour // a longer Retry-After is taken for a mistake
+)
+
+// pace says when a token may be asked for again after failures: at once after the first one,
+// unless it was a refusal or named a time, then in growing pauses with jitter, so that a fleet
+// does not come back in step. A Retry-After (RFC 9110, section 10.2.3) is obeyed.
+type pace struct {
+	failures int
+	resume   time.Time
+	cause    error
+}
+
+func (p *pace) fail(now time.Time, err error, jitter float64) {
+	p.failures++
+	p.cause = err
+	var t *TokenError
+	step := p.failures - 1 // the first failure waits for nothing
+	if errors.As(err, &t) && t.Refused() {
+		step++ // trying again cannot help, and may lock the account
+	}
+	wait := time.Duration(0)
+	if step > 0 {
+		wait = pauseLongest
+		if step < 10 {
+			wait = min(pauseShortest<<(step-1), pauseLongest)
+		}
+	}
+	wait += time.Duration(float64(wait) * jitter / 4)
+	if t != nil {
+		wait = max(wait, min(t.RetryAfter, retryAfterMax))
+	}
+	p.resume = now.Add(wait)
+}
+
+func (p *pace) succeed() { p.failures, p.resume, p.cause = 0, time.Time{}, nil }
+
+// holds reports whether a failure still forbids to ask.
+func (p *pace) holds(now time.Time) bool { return now.Before(p.resume) }
+
+// err tells the cause to a caller who does not get to ask.
+func (p *pace) err(now time.Time) error {
+	return fmt.Errorf("%w; not asked again for %s", p.cause, max(p.resume.Sub(now).Round(time.Millisecond), time.Millisecond))
+}
