@@ -249,7 +249,7 @@ func TestEveryBadAnswerIsAClearError(t *testing.T) {
 			want: ": the answer holds no token (status 200)"},
 		{name: "401", script: authtest.Script{Refuse: "invalid_client", Status: 401}, want: ": invalid_client (status 401)"},
 		{name: "401 without words", script: authtest.Script{Answer: text(401, "text/plain", password)}, want: ": login refused (status 401)"},
-		{name: "500", script: authtest.Script{Answer: text(500, "text/html", password)}, want: ": login refused (status 500)"},
+		{name: "500", script: authtest.Script{Answer: text(500, "text/html", password)}, want: ": no token, an error of the server (status 500)"},
 		{name: "hostile words", script: authtest.Script{Refuse: "a\r\nb\x1b[31m\u202e" + password, Extra: map[string]any{
 			"error_description": strings.Repeat("ä", 300)}}, want: ": a  b [31m [redacted]: " + strings.Repeat("ä", 100) + "… (status 400)"},
 		{name: "odd types", script: authtest.Script{Refuse: "x", Extra: map[string]any{"error": []int{1}, "error_description": 7}},
@@ -260,7 +260,7 @@ func TestEveryBadAnswerIsAClearError(t *testing.T) {
 			want: ""},
 		{name: "cut", script: authtest.Script{Answer: cut()}, want: ": the answer was cut off: unexpected EOF (status 200)"},
 		{name: "redirect", script: authtest.Script{Answer: http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect)},
-			want: ": login refused (status 307)"},
+			want: ": no token, a redirect (status 307)"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
