@@ -53,6 +53,9 @@ func Options(path string, o adapter.Options) (adapter.Options, error) {
 	if o.ReadFile == nil {
 		o.ReadFile = os.ReadFile
 	}
+	if o.SharedCache == nil {
+		o.SharedCache = sharedCache(&adapter.Options{LookupEnv: o.LookupEnv, ReadFile: o.ReadFile})
+	}
 	if o.Cache == nil {
 		store, err := backends.All["local"]().Open()
 		if err != nil {

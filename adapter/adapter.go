@@ -39,14 +39,24 @@ type Options struct {
 	LookupEnv func(name string) (string, bool)  // for ${env:NAME}; nil: no variable is set
 	ReadFile  func(path string) ([]byte, error) // for ${file:PATH}; nil: no file can be read
 
-	Base    *http.Transport    // the wire; nil: auth.NewBase()
-	Cache   cache.Store        // tokens; nil: the process remembers them itself
-	Tokens  *auth.Tokens       // live tokens, shared with other adapters; nil: own
-	Keys    *auth.Keyer        // names cache entries; nil: random, good within the process
-	Redact  *auth.Redactor     // learns every secret in use; nil: own, for what servers repeat in errors
-	Log     logrus.FieldLogger // nil: silent
-	Observe func(auth.Event)   // what happens, step by step; nil: nobody listens
-	Now     func() time.Time   // nil: time.Now
+	Base  *http.Transport // the wire; nil: auth.NewBase()
+	Cache cache.Store     // tokens; nil: the process remembers them itself
+	// SharedCache opens what token_cache redis means; nil: there is none, and such an instance
+	// does not load.
+	SharedCache func() (SharedCache, error)
+	Tokens      *auth.Tokens       // live tokens, shared with other adapters; nil: own
+	Keys        *auth.Keyer        // names cache entries; nil: random, good within the process
+	Redact      *auth.Redactor     // learns every secret in use; nil: own, for what servers repeat in errors
+	Log         logrus.FieldLogger // nil: silent
+	Observe     func(auth.Event)   // what happens, step by step; nil: nobody listens
+	Now         func() time.Time   // nil: time.Now
+}
+
+// SharedCache is a token cache that several processes use, and what names its entries alike in
+// all of them.
+type SharedCache struct {
+	Store cache.Store
+	Keys  *auth.Keyer
 }
 
 // File is one file's bytes and the name that messages give it.
@@ -64,6 +74,7 @@ type Adapter struct {
 	env      auth.Env
 	main     *instance
 	variants variants
+	shared   io.Closer // the shared cache, if the adapter opened one
 }
 
 // Open loads a definition and opens it.
@@ -103,6 +114,9 @@ func (d *Definition) Open() (*Adapter, error) {
 		silent.SetOutput(io.Discard)
 		a.env.Log = silent
 	}
+	if err := a.share(); err != nil {
+		return nil, err
+	}
 	base := cmp.Or(o.Base, auth.NewBase())
 	a.env.Client = &http.Client{Transport: wire{base}}
 	main, err := d.instance(a.env, wire{base}, d.main)
@@ -111,6 +125,24 @@ func (d *Definition) Open() (*Adapter, error) {
 	}
 	a.main = main
 	return a, nil
+}
+
+// share takes the cache that the instance asks for.
+func (a *Adapter) share() error {
+	d := a.def
+	if !d.main.spec.Shared {
+		return nil
+	}
+	err := errors.New("redis needs a Redis, which this program was not given")
+	if d.options.SharedCache != nil {
+		var shared SharedCache
+		if shared, err = d.options.SharedCache(); err == nil {
+			a.env.Cache, a.env.Keys = shared.Store, shared.Keys
+			a.shared, _ = shared.Store.(io.Closer)
+			return nil
+		}
+	}
+	return &ConfigError{Problems{{File: d.file, Pointer: d.at + "/authentication/token_cache", Reason: err.Error()}}}
 }
 
 // Name is how messages call the adapter.
@@ -174,12 +206,17 @@ func (a *Adapter) Check(ctx context.Context) error {
 	return err
 }
 
-// Tokens describes the tokens that are cached for this adapter.
-func (a *Adapter) Tokens() []auth.TokenInfo {
+// Tokens describes the tokens that are cached for this adapter, here or in the shared cache.
+func (a *Adapter) Tokens(ctx context.Context) []auth.TokenInfo {
 	list := a.env.Tokens.List()
 	kept := list[:0]
 	for _, info := range list {
 		if info.Owner == a.def.name {
+			kept = append(kept, info)
+		}
+	}
+	if placed, ok := a.main.auth.(*auth.Placed); ok && len(kept) == 0 {
+		if info, ok := placed.Source.Peek(ctx); ok {
 			kept = append(kept, info)
 		}
 	}
@@ -211,11 +248,14 @@ func (a *Adapter) DropToken(ctx context.Context) error {
 }
 
 // Close waits for token requests under way, so that what they bring is kept, or for ctx; then it
-// closes idle connections, unless Options.Base lent them.
+// closes the shared cache, and idle connections unless Options.Base lent them.
 func (a *Adapter) Close(ctx context.Context) error {
 	err := a.env.Tokens.Wait(ctx)
 	if a.def.options.Base == nil {
 		a.env.Client.CloseIdleConnections()
+	}
+	if a.shared != nil {
+		err = errors.Join(err, a.shared.Close())
 	}
 	return err
 }

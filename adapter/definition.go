@@ -253,10 +253,6 @@ func (d *Definition) settle(tree map[string]any, authData map[string]any) (settl
 	for _, n := range spec.Notes {
 		found = append(found, &settings.Problem{Pointer: n.Pointer, Reason: n.Reason, Warning: true})
 	}
-	if spec.Shared {
-		found = append(found, &settings.Problem{Pointer: d.at + "/authentication/token_cache",
-			Reason: "redis is not built yet; write local, which keeps tokens in this process"})
-	}
 	s.spec = spec
 	return s, found
 }

@@ -138,6 +138,7 @@ type Token struct {
 	Obtained   time.Time
 	Expiry     time.Time // zero: unknown, good until refused; not after Obtained: good once
 	Generation uint64
+	fromCache  bool // it was not asked for by this process
 }
 
 // Placement turns a token into what is written on requests, once per token.

@@ -10,14 +10,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/keyhitch/keyhitch/cache"
 )
 
 // Credential says how one credential is kept.
 type Credential struct {
-	Key         string // from Keyer.CacheKey: everything that decides the token
-	Owner, User string // for TokenInfo
+	Key         string   // from Keyer.CacheKey: everything that decides the token
+	Older       []string // the same by older seal keys: read, not written
+	Owner, User string   // for TokenInfo
 	Source      TokenSource
 	Margin      func(lifetime time.Duration) time.Duration // renew this long before expiry; nil: DefaultMargin
 	Timeout     time.Duration                              // of one token request; 0: 30 s
@@ -28,10 +27,8 @@ type Credential struct {
 func DefaultMargin(lifetime time.Duration) time.Duration { return min(time.Minute, lifetime/10) }
 
 const (
-	loginTimeout   = 30 * time.Second
-	idleTTL        = 24 * time.Hour // how long a token without expiry is remembered
-	storeTimeout   = 2 * time.Second
-	cacheWarnEvery = time.Minute
+	loginTimeout = 30 * time.Second
+	idleTTL      = 24 * time.Hour // how long a token without expiry is remembered
 )
 
 // snapshot is one token and when it gets stale; immutable.
@@ -39,6 +36,7 @@ type snapshot struct {
 	token  Token
 	stale  time.Time // zero: never
 	expiry time.Time // zero: never
+	shared bool      // it came from the shared cache
 }
 
 func (s *snapshot) fresh(now time.Time) bool  { return s.stale.IsZero() || now.Before(s.stale) }
@@ -47,6 +45,7 @@ func (s *snapshot) usable(now time.Time) bool { return s.expiry.IsZero() || now.
 // flight is one token request and all who wait for it.
 type flight struct {
 	done   chan struct{}
+	not    *snapshot // the token that will not do
 	snap   *snapshot
 	landed time.Time
 	err    error
@@ -67,6 +66,7 @@ type CachedSource struct {
 	fly        *flight
 	refused    *snapshot // the last one that was refused
 	generation uint64
+	seen       uint64 // newest generation read from the shared cache; only the flight touches it
 	pace       pace
 	breaker    breaker
 	doubt      atomic.Bool // the breaker has counted something
@@ -158,29 +158,26 @@ func (c *CachedSource) join(now time.Time) (*snapshot, *flight, error) {
 func (c *CachedSource) takeOff(recall bool) *flight {
 	fly := &flight{done: make(chan struct{})}
 	c.fly = fly
-	refused := c.refused
-	timeout := c.cred.Timeout
-	if timeout <= 0 {
-		timeout = loginTimeout
+	fly.not = c.refused
+	if !recall {
+		fly.not = c.current.Load()
 	}
+	timeout := c.timeout()
 	c.env.Tokens.begin()
 	go func() {
 		defer c.env.Tokens.end()
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		if recall {
-			if token, ok := c.recall(ctx, refused); ok {
-				c.land(fly, token, nil)
-				return
-			}
-		}
-		token, err := c.obtain(ctx)
-		c.land(fly, token, err)
-		if err == nil {
-			c.remember(fly)
-		}
+		c.run(ctx, fly, recall)
 	}()
 	return fly
+}
+
+func (c *CachedSource) timeout() time.Duration {
+	if c.cred.Timeout > 0 {
+		return c.cred.Timeout
+	}
+	return loginTimeout
 }
 
 // obtain asks the source. It never leaves a flight hanging: a panic of a source is a failure
@@ -199,50 +196,6 @@ func (c *CachedSource) obtain(ctx context.Context) (token Token, err error) {
 		return Token{}, &TokenError{Reason: err.Error()}
 	}
 	return token, nil
-}
-
-// recall returns the token that the shared cache holds, unless it is stale or the refused one.
-func (c *CachedSource) recall(ctx context.Context, refused *snapshot) (Token, bool) {
-	if c.env.Cache == nil {
-		return Token{}, false
-	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	data, err := c.env.Cache.Get(ctx, c.cred.Key)
-	if err != nil {
-		c.cacheFailed(err)
-		return Token{}, false
-	}
-	token, err := decodeToken(data)
-	if err != nil {
-		c.cacheFailed(err)
-		return Token{}, false
-	}
-	if refused != nil && token.same(refused.token) {
-		if err := c.env.Cache.Delete(ctx, c.cred.Key); err != nil {
-			c.cacheFailed(err)
-		}
-		return Token{}, false
-	}
-	return token, c.snapshotOf(token).fresh(c.env.Now())
-}
-
-// remember puts a token into the shared cache, unless it was refused or dropped meanwhile.
-func (c *CachedSource) remember(fly *flight) {
-	snap, ttl := fly.snap, idleTTL
-	if !snap.expiry.IsZero() {
-		ttl = snap.expiry.Sub(fly.landed)
-	}
-	if c.env.Cache == nil || ttl <= 0 || c.current.Load() != snap {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	data, err := encodeToken(snap.token)
-	if err == nil {
-		err = c.env.Cache.Set(ctx, c.cred.Key, data, ttl)
-	}
-	c.cacheFailed(err)
 }
 
 // land publishes the flight's outcome and frees the place for the next.
@@ -268,7 +221,7 @@ func (c *CachedSource) land(fly *flight, token Token, err error) {
 }
 
 func (c *CachedSource) snapshotOf(token Token) *snapshot {
-	snap := &snapshot{token: token, expiry: token.Expiry}
+	snap := &snapshot{token: token, expiry: token.Expiry, shared: token.fromCache}
 	if !token.Expiry.IsZero() {
 		margin := c.cred.Margin
 		if margin == nil {
@@ -325,7 +278,11 @@ func (c *CachedSource) Drop(ctx context.Context) error {
 	if c.env.Cache == nil {
 		return nil
 	}
-	return c.env.Cache.Delete(ctx, c.cred.Key)
+	var errs []error
+	for _, key := range append([]string{c.cred.Key}, c.cred.Older...) {
+		errs = append(errs, c.env.Cache.Delete(ctx, key))
+	}
+	return errors.Join(errs...)
 }
 
 // Info describes the current token; false: there is none.
@@ -340,6 +297,9 @@ func (c *CachedSource) Info() (TokenInfo, bool) {
 func (c *CachedSource) info(snap *snapshot) TokenInfo {
 	info := TokenInfo{Owner: c.cred.Owner, User: c.cred.User, Obtained: snap.token.Obtained, Expires: snap.expiry,
 		Fingerprint: c.env.Keys.Fingerprint(snap.token.Value("token")), Where: "memory"}
+	if snap.shared {
+		info.Where = "redis"
+	}
 	for name := range snap.token.Values {
 		info.Names = append(info.Names, name)
 	}
@@ -359,21 +319,4 @@ func (c *CachedSource) flying() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.fly != nil
-}
-
-// cacheFailed logs a failing cache once a minute; the call goes on without it.
-func (c *CachedSource) cacheFailed(err error) {
-	if err == nil || errors.Is(err, cache.ErrNotFound) || c.env.Log == nil {
-		return
-	}
-	c.mu.Lock()
-	now := c.env.Now()
-	quiet := !c.warned.IsZero() && now.Sub(c.warned) < cacheWarnEvery
-	if !quiet {
-		c.warned = now
-	}
-	c.mu.Unlock()
-	if !quiet {
-		c.env.Log.WithError(err).Warn("token cache: going on without it")
-	}
 }

@@ -12,21 +12,42 @@ import (
 
 // Keyer makes cache keys and fingerprints with a keyed hash, so that neither tells anything
 // about a password to somebody who has only the cache or the log.
-type Keyer struct{ key []byte }
+type Keyer struct {
+	key   []byte
+	older []*Keyer
+}
 
 // NewKeyer derives the hash key from the seal key (HKDF-SHA256, RFC 5869). Without one the key
-// is random: names are then good within this process only.
-func NewKeyer(sealKey []byte) (*Keyer, error) {
+// is random: names are then good within this process only. Older seal keys, of which there are
+// some while keys are rotated, give names that are still read.
+func NewKeyer(sealKey []byte, older ...[]byte) (*Keyer, error) {
 	if len(sealKey) == 0 {
 		key := make([]byte, 32)
 		_, _ = rand.Read(key) // never fails (crypto/rand)
-		return &Keyer{key}, nil
+		return &Keyer{key: key}, nil
 	}
 	key, err := hkdf.Key(sha256.New, sealKey, nil, "keyhitch cache key v1", 32)
 	if err != nil {
 		return nil, fmt.Errorf("cache key: %w", err)
 	}
-	return &Keyer{key}, nil
+	k := &Keyer{key: key}
+	for _, old := range older {
+		o, err := NewKeyer(old)
+		if err != nil {
+			return nil, err
+		}
+		k.older = append(k.older, o)
+	}
+	return k, nil
+}
+
+// OlderKeys names the same credential as CacheKey does, by the older seal keys.
+func (k *Keyer) OlderKeys(parts ...string) []string {
+	var names []string
+	for _, o := range k.older {
+		names = append(names, o.CacheKey(parts...))
+	}
+	return names
 }
 
 // CacheKey names the credential that the parts decide. The parts are ordered and

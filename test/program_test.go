@@ -46,6 +46,7 @@ type system struct {
 	*httptest.Server
 	logins, calls atomic.Int64
 	serve         http.HandlerFunc // answers who is logged in
+	login         http.HandlerFunc // runs before a login is answered; nil: nothing
 
 	mu    sync.Mutex
 	valid string
@@ -63,6 +64,9 @@ func newSystem(t *testing.T) *system {
 // ServeHTTP gives out tokens, and answers who shows the valid one.
 func (s *system) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
+	if r.URL.Path == "/login" && s.login != nil {
+		s.login(w, r)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.URL.Path == "/login" {

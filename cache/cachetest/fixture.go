@@ -15,6 +15,7 @@ type fixture struct {
 	*testing.T
 	store   cache.Store
 	advance func(time.Duration)
+	tick    time.Duration // no time in a promise is finer
 }
 
 func (f fixture) set(key string, value []byte, ttl time.Duration) {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/auth"
 )
 
@@ -35,6 +36,8 @@ type app struct {
 	dryRun   bool
 	curl     bool
 	reveal   bool
+
+	opened *adapter.Adapter // nil: the command needs none, or it could not be opened
 }
 
 // run is the whole program. It returns the exit code.
@@ -50,6 +53,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if err != nil && !errors.As(err, new(exitCode)) {
 		a.complain(ctx, cmd, err)
 	}
+	a.settle(ctx)
 	return code(ctx, err)
 }
 
@@ -74,7 +78,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log at level debug, on standard error")
 	f.StringVarP(&a.output, "output", "o", "", "json, yaml, table or raw (default: table on a terminal, else json)")
 	root.AddCommand(a.callCommand(), a.requestCommand(), a.tokenCommand(), a.checkCommand(), a.validateCommand(),
-		a.schemaCommand(), a.demoCommand(), a.versionCommand(), completionCommand())
+		a.schemaCommand(), a.secretCommand(), a.demoCommand(), a.versionCommand(), completionCommand())
 	root.SetHelpCommand(helpCommand())
 	return root
 }

@@ -48,7 +48,6 @@ func (a *app) batch(ctx context.Context, name string, f callFlags) error {
 	if err != nil {
 		return a.fail(name, err)
 	}
-	defer a.settle(ctx, ad)
 	ctx, cancel := a.deadline(ctx)
 	defer cancel()
 	ctx, stop := context.WithCancel(ctx)
@@ -221,15 +220,6 @@ func (b *batchRun) writeLine(out *bufio.Writer, answer batchAnswer) error {
 		return out.Flush()
 	}
 	return nil
-}
-
-// settle waits a moment for token requests under way, so that what they bring is not lost.
-func (a *app) settle(ctx context.Context, ad *adapter.Adapter) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := ad.Close(ctx); err != nil {
-		a.log.Info("a token request was still under way at the end")
-	}
 }
 
 // progress is a counter on a terminal; elsewhere it is silent.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyhitch/keyhitch"
+	"github.com/keyhitch/keyhitch/cache/sealed"
 	"github.com/keyhitch/keyhitch/entities"
 	"github.com/keyhitch/keyhitch/internal/demo"
 )
@@ -39,6 +40,27 @@ func (a *app) schemaCommand() *cobra.Command {
 			return err
 		},
 	}
+}
+
+func (a *app) secretCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "secret",
+		Short: "Keys for what is kept in a shared cache",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:     "key",
+		Short:   "Print a new seal key",
+		Long:    "Prints a new key for KEYHITCH_SEAL_KEY: tokens in Redis are sealed with it. To change keys, put the\nnew one in front of the old one, separated by a comma; drop the old one a day later.",
+		Example: "  export KEYHITCH_SEAL_KEY=$(keyhitch secret key)",
+		Args:    exactly(0, "secret key takes no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.out, sealed.NewKey())
+			return err
+		},
+	})
+	return cmd
 }
 
 func (a *app) demoCommand() *cobra.Command {

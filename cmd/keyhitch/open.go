@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/keyhitch/keyhitch"
 	"github.com/keyhitch/keyhitch/adapter"
@@ -35,10 +37,27 @@ func (a *app) open(name string) (*adapter.Adapter, error) {
 	if err != nil {
 		return nil, src.placed(err)
 	}
+	a.opened = ad
 	for _, p := range ad.Definition().Problems() {
 		a.log.Info(src.file(p.File) + strings.TrimPrefix(p.Error(), p.File))
 	}
 	return ad, nil
+}
+
+// settleTime is how long the end of a command waits for what is under way.
+const settleTime = 10 * time.Second
+
+// settle waits for token requests under way, so that what they bring is not lost to the next
+// command, and for what goes to a shared cache.
+func (a *app) settle(ctx context.Context) {
+	if a.opened == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	if err := a.opened.Close(ctx); err != nil {
+		a.log.Info("a token request was still under way at the end")
+	}
 }
 
 // placed names files of the home so that they can be opened from here.

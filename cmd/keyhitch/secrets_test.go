@@ -276,7 +276,7 @@ func (s *secretive) useLibrary(told io.Writer, home string, o adapter.Options) {
 	tell(a.Check(ctx))
 	_, info, err := a.RefreshToken(ctx)
 	tell(err)
-	_, _ = fmt.Fprintf(told, "%+v %+v %v\n", info, a.Tokens(), a.Definition().Problems())
+	_, _ = fmt.Fprintf(told, "%+v %+v %v\n", info, a.Tokens(ctx), a.Definition().Problems())
 	plan, err := a.Plan(ctx, "device", "createDevice", adapter.Input{Payload: object{"name": "r1"}}, false)
 	tell(err)
 	_, _ = fmt.Fprintf(told, "%+v\n", plan)

@@ -78,7 +78,7 @@ func (a *app) token(ctx context.Context, name, verb string) error {
 	case "drop":
 		return a.drop(ctx, ad)
 	}
-	return a.show(ad)
+	return a.show(ctx, ad)
 }
 
 func (a *app) drop(ctx context.Context, ad *adapter.Adapter) error {
@@ -89,9 +89,9 @@ func (a *app) drop(ctx context.Context, ad *adapter.Adapter) error {
 	return nil
 }
 
-func (a *app) show(ad *adapter.Adapter) error {
+func (a *app) show(ctx context.Context, ad *adapter.Adapter) error {
 	lines := []tokenLine{}
-	for _, info := range ad.Tokens() {
+	for _, info := range ad.Tokens(ctx) {
 		lines = append(lines, lineOf(info))
 	}
 	if len(lines) == 0 {

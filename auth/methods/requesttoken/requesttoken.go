@@ -55,12 +55,12 @@ func (c *Config) Open(env auth.Env) (auth.Authenticator, error) {
 	if c.Timeout == PerCall {
 		return &auth.PerCall{Source: withDeadline(source, c.Request.Timeout()), Placement: c.Place, Redact: env.Redact}, nil
 	}
-	key, err := c.key(env)
+	parts, err := c.key()
 	if err != nil {
 		return nil, err
 	}
 	return &auth.Placed{Placement: c.Place, Redact: env.Redact, Source: auth.Cached(auth.Credential{
-		Key: key, Owner: c.Owner, User: c.User.Reveal(), Source: source, Margin: c.margin(), Timeout: c.Request.Timeout(), Refusals: c.Tries,
+		Key: env.Keys.CacheKey(parts...), Older: env.Keys.OlderKeys(parts...), Owner: c.Owner, User: c.User.Reveal(), Source: source, Margin: c.margin(), Timeout: c.Request.Timeout(), Refusals: c.Tries,
 	}, env)}, nil
 }
 
@@ -153,22 +153,22 @@ func (c *Config) margin() func(time.Duration) time.Duration {
 
 // key names everything that decides the token: the finished token request, and the settings
 // that shape what is made of the answer.
-func (c *Config) key(env auth.Env) (string, error) {
+func (c *Config) key() ([]string, error) {
 	req, err := c.Request.New(context.Background(), true)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	var body []byte
 	if req.Body != nil {
 		if body, err = io.ReadAll(req.Body); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	parts := []string{"request_token", req.Method, req.URL.String(), c.Timeout.String(), c.Request.Fingerprint(), string(body)}
 	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
 		parts = append(parts, name, strings.Join(req.Header[name], "\n"))
 	}
-	return env.Keys.CacheKey(parts...), nil
+	return parts, nil
 }
 
 // withDeadline bounds a token request that a caller makes for itself.

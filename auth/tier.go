@@ -1,0 +1,291 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/keyhitch/keyhitch/cache"
+)
+
+// The cache is the second tier: a call with a token in memory never asks it. A flight reads it
+// first; where several processes share it, one of them holds a lease and asks the token endpoint,
+// and the others wait for what it publishes. A cache that is down is no cache.
+
+const (
+	storeTimeout   = 2 * time.Second
+	cacheWarnEvery = time.Minute
+	leaseLongest   = 15 * time.Second // it is renewed while the login takes longer
+	storedBeyond   = 30 * time.Second // how long a record outlives its token, for clocks that differ
+)
+
+// run brings the flight a token: from the cache, from another process, or from the source.
+func (c *CachedSource) run(ctx context.Context, fly *flight, recall bool) {
+	if recall {
+		if token, ok := c.recall(ctx, fly.not); ok {
+			c.landShared(fly, token)
+			return
+		}
+	}
+	if shared, ok := c.env.Cache.(cache.Shared); ok {
+		c.together(ctx, fly, shared)
+		return
+	}
+	c.alone(ctx, fly)
+}
+
+// alone asks the source. The token is stored after it has landed: nobody waits for the cache.
+func (c *CachedSource) alone(ctx context.Context, fly *flight) {
+	token, err := c.obtain(ctx)
+	c.land(fly, token, err)
+	if err == nil {
+		c.remember(fly)
+	}
+}
+
+// together asks the source as the one process that holds the lease, or waits for that process.
+func (c *CachedSource) together(ctx context.Context, fly *flight, shared cache.Shared) {
+	for {
+		lease, err := shared.Lease(ctx, c.cred.Key, c.leaseTTL())
+		var busy *cache.BusyError
+		switch {
+		case err == nil:
+			c.holding(ctx, fly, lease)
+			return
+		case errors.As(err, &busy):
+			c.env.Observing("token", "waiting for another process that asks for one", 0)
+			token, ok := c.await(ctx, fly, shared, busy.Left)
+			if ok {
+				c.landShared(fly, token)
+				return
+			}
+			if ctx.Err() != nil {
+				c.land(fly, Token{}, &TokenError{Reason: "another process did not bring a token in time", Err: context.DeadlineExceeded})
+				return
+			}
+		default:
+			c.cacheFailed(err)
+			c.alone(ctx, fly)
+			return
+		}
+	}
+}
+
+// await returns the token that another process publishes; false: none came, and the lease may
+// be free. Signals may get lost, so the end of the lease is waited for too.
+func (c *CachedSource) await(ctx context.Context, fly *flight, shared cache.Shared, left time.Duration) (Token, bool) {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	signal, err := shared.Watch(watching, c.cred.Key)
+	c.cacheFailed(err)
+	if token, ok := c.recall(ctx, fly.not); ok { // published before we listened
+		return token, true
+	}
+	timer := time.NewTimer(left + time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-signal:
+	case <-timer.C:
+	case <-ctx.Done():
+		return Token{}, false
+	}
+	return c.recall(ctx, fly.not)
+}
+
+// holding asks the source under the lease and publishes what comes, however late.
+func (c *CachedSource) holding(ctx context.Context, fly *flight, lease cache.Lease) {
+	release := func() {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		c.cacheFailed(lease.Release(ctx))
+	}
+	if lease.Generation() > c.seen { // somebody published since we looked
+		if token, ok := c.recall(ctx, fly.not); ok {
+			c.landShared(fly, token)
+			release()
+			return
+		}
+	}
+	token, err := c.obtain(ctx)
+	if err != nil {
+		release() // before the callers hear of it: their process may end
+		c.land(fly, token, err)
+		return
+	}
+	c.land(fly, token, nil)
+	if !c.storable(fly) {
+		release()
+		return
+	}
+	c.publish(fly, lease)
+}
+
+func (c *CachedSource) publish(fly *flight, lease cache.Lease) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	token := fly.snap.token
+	token.Generation = lease.Generation() + 1
+	data, err := c.encode(ctx, token)
+	if err == nil {
+		err = lease.Publish(ctx, data, token.Generation, c.ttl(fly)+storedBeyond)
+	}
+	switch {
+	case errors.Is(err, cache.ErrBusy): // a newer one is there; ours is good all the same
+	case errors.Is(err, cache.ErrPurged):
+		c.current.CompareAndSwap(fly.snap, nil) // dropped meanwhile: good for who waited, and no longer
+	default:
+		c.cacheFailed(err)
+	}
+}
+
+// recall returns the token that the cache holds, unless it is stale or will not do.
+func (c *CachedSource) recall(ctx context.Context, not *snapshot) (Token, bool) {
+	if c.env.Cache == nil {
+		return Token{}, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	for _, key := range append([]string{c.cred.Key}, c.cred.Older...) {
+		token, ok := c.read(ctx, key)
+		if !ok {
+			continue
+		}
+		if not != nil && token.same(not.token) {
+			c.forgetRefused(ctx, key)
+			return Token{}, false
+		}
+		return token, c.good(token)
+	}
+	return Token{}, false
+}
+
+// good reports whether a token from the cache may be used: fresh, or not yet expired where
+// nothing better is at hand and another process may be renewing it.
+func (c *CachedSource) good(token Token) bool {
+	snap, now := c.snapshotOf(token), c.env.Now()
+	_, shared := c.env.Cache.(cache.Shared)
+	return snap.fresh(now) || shared && c.current.Load() == nil && snap.usable(now)
+}
+
+// forgetRefused deletes a refused token from a cache of our own. In a shared one it stays until
+// the next one takes its place: deleting it would undo another process's login under way.
+func (c *CachedSource) forgetRefused(ctx context.Context, key string) {
+	if _, shared := c.env.Cache.(cache.Shared); !shared {
+		c.cacheFailed(c.env.Cache.Delete(ctx, key))
+	}
+}
+
+func (c *CachedSource) read(ctx context.Context, key string) (Token, bool) {
+	data, err := c.env.Cache.Get(ctx, key)
+	if err != nil {
+		c.cacheFailed(err)
+		return Token{}, false
+	}
+	token, err := decodeToken(data)
+	if err != nil {
+		c.cacheFailed(err)
+		return Token{}, false
+	}
+	if key == c.cred.Key {
+		c.seen = max(c.seen, token.Generation)
+	}
+	if !token.Expiry.IsZero() {
+		shift := c.shift(ctx)
+		token.Expiry, token.Obtained = token.Expiry.Add(-shift), token.Obtained.Add(-shift)
+	}
+	return token, true
+}
+
+// encode writes the record, with times by the clock that all processes share.
+func (c *CachedSource) encode(ctx context.Context, token Token) ([]byte, error) {
+	shift := c.shift(ctx)
+	token.Obtained = token.Obtained.Add(shift)
+	if !token.Expiry.IsZero() {
+		token.Expiry = token.Expiry.Add(shift)
+	}
+	return encodeToken(token)
+}
+
+// shift is how far the shared clock is ahead of ours.
+func (c *CachedSource) shift(ctx context.Context) time.Duration {
+	shared, ok := c.env.Cache.(cache.Shared)
+	if !ok {
+		return 0
+	}
+	now, err := shared.Now(ctx)
+	if err != nil {
+		return 0
+	}
+	return now.Sub(c.env.Now())
+}
+
+// remember puts a token into a cache of our own.
+func (c *CachedSource) remember(fly *flight) {
+	if !c.storable(fly) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	data, err := c.encode(ctx, fly.snap.token)
+	if err == nil {
+		err = c.env.Cache.Set(ctx, c.cred.Key, data, c.ttl(fly))
+	}
+	c.cacheFailed(err)
+}
+
+// storable reports whether the flight's token is worth keeping: it lives, and was neither
+// refused nor dropped meanwhile.
+func (c *CachedSource) storable(fly *flight) bool {
+	return c.env.Cache != nil && c.ttl(fly) > 0 && c.current.Load() == fly.snap
+}
+
+func (c *CachedSource) ttl(fly *flight) time.Duration {
+	if fly.snap.expiry.IsZero() {
+		return idleTTL
+	}
+	return fly.snap.expiry.Sub(fly.landed)
+}
+
+// leaseTTL is longer than the login's own deadline where that is short.
+func (c *CachedSource) leaseTTL() time.Duration {
+	return min(c.timeout()+2*time.Second, leaseLongest)
+}
+
+// landShared lands a token that another process, or an earlier one, has asked for.
+func (c *CachedSource) landShared(fly *flight, token Token) {
+	token.fromCache = true
+	c.env.Observing("token", "found in the shared cache", 0)
+	c.land(fly, token, nil)
+}
+
+// Peek describes the token at hand, here or in the cache, without asking for one.
+func (c *CachedSource) Peek(ctx context.Context) (TokenInfo, bool) {
+	if info, ok := c.Info(); ok || c.env.Cache == nil {
+		return info, ok
+	}
+	token, ok := c.read(ctx, c.cred.Key)
+	if !ok {
+		return TokenInfo{}, false
+	}
+	snap := c.snapshotOf(token)
+	snap.shared = true
+	return c.info(snap), true
+}
+
+// cacheFailed logs a failing cache once a minute; the call goes on without it.
+func (c *CachedSource) cacheFailed(err error) {
+	var odd *cache.RecordError
+	if err == nil || errors.Is(err, cache.ErrNotFound) && !errors.As(err, &odd) || c.env.Log == nil {
+		return
+	}
+	c.mu.Lock()
+	now := c.env.Now()
+	quiet := !c.warned.IsZero() && now.Sub(c.warned) < cacheWarnEvery
+	if !quiet {
+		c.warned = now
+	}
+	c.mu.Unlock()
+	if !quiet {
+		c.env.Log.WithError(err).Warn("token cache: going on without it")
+	}
+}
