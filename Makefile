@@ -1,7 +1,7 @@
 # `make` prints the list. All targets need Go; test also needs a C compiler, for -race.
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt vet lint test bench fuzz golden generate demo build
+.PHONY: help check fmt vet lint test bench fuzz golden generate demo fleet build
 
 FUZZTIME ?= 60s
 BENCH    ?= .
@@ -48,6 +48,9 @@ generate: ## what is generated, properties.schema.json first of all
 
 demo: ## a story against pretend systems
 	go run ./cmd/keyhitch demo
+
+fleet: ## N processes on one Redis against a pretend system that misbehaves; prints a proof
+	go run ./test/fleet $(FLEET)
 
 build: ## bin/keyhitch
 	CGO_ENABLED=0 go build -trimpath -o bin/keyhitch ./cmd/keyhitch

@@ -12,6 +12,8 @@ import (
 	"bytes"
 	_ "embed" // the schema
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -51,7 +53,7 @@ func Options(path string, o adapter.Options) (adapter.Options, error) {
 		o.LookupEnv = os.LookupEnv
 	}
 	if o.ReadFile == nil {
-		o.ReadFile = os.ReadFile
+		o.ReadFile = readFile
 	}
 	if o.SharedCache == nil {
 		o.SharedCache = sharedCache(&adapter.Options{LookupEnv: o.LookupEnv, ReadFile: o.ReadFile})
@@ -78,7 +80,7 @@ func place(path string, o *adapter.Options) error {
 	case err != nil:
 		return wrong("cannot be read: " + bare(err).Error())
 	case !info.IsDir():
-		data, err := os.ReadFile(path)
+		data, err := readFile(path)
 		if err != nil {
 			return wrong("cannot be read: " + bare(err).Error())
 		}
@@ -90,6 +92,22 @@ func place(path string, o *adapter.Options) error {
 	}
 	o.Home, o.HomeName = os.DirFS(path), baseName(path)
 	return nil
+}
+
+// maxFile bounds what is read of one configuration or secret file; /dev/zero is a file too.
+const maxFile = 8 << 20
+
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("is larger than %d MiB", maxFile>>20)
+	}
+	return data, err
 }
 
 // bare is the cause without the path, which the reader knows.

@@ -17,7 +17,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -173,12 +172,13 @@ func (a *Adapter) newRequest(ctx context.Context, method, path string, header ht
 	if strings.Contains(path, "://") && !strings.HasPrefix(path, "/") {
 		return nil, &CallError{Reason: "the path must not hold a host; write only what follows it, such as /api/v1/devices"}
 	}
-	ref, err := url.Parse("/" + strings.TrimLeft(path, "/"))
+	path, _, _ = strings.Cut(path, "#")
+	path, query, _ := strings.Cut(path, "?")
+	u, err := join(a.main.base, auth.EscapeIllegal("/"+strings.TrimPrefix(path, "/"), "/"), auth.EscapeIllegal(query, "/?"))
 	if err != nil {
-		return nil, &CallError{Reason: "the path is not well formed: a % must begin an escape, as in %20"}
+		return nil, err
 	}
-	ref.Scheme, ref.Host = a.main.base.Scheme, a.main.base.Host
-	req, err := http.NewRequestWithContext(ctx, method, ref.String(), body)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
 		return nil, &CallError{Reason: fmt.Sprintf("%q is no HTTP method", method)}
 	}

@@ -119,7 +119,9 @@ func (errAttempt) Unwrap() error { return context.DeadlineExceeded }
 // do sends the request and reads the answer. The attempt's clock runs while the system has the
 // request, not while a token is being fetched (that has its own).
 func (x *exchange) do(b *built) (answer, error) {
-	ctx, cancel := context.WithCancelCause(b.req.Context())
+	total, stop := context.WithTimeoutCause(b.req.Context(), x.total(), errAttempt(x.total()))
+	defer stop()
+	ctx, cancel := context.WithCancelCause(total)
 	defer cancel(nil)
 	x.timer = time.AfterFunc(x.limit, func() { cancel(errAttempt(x.limit)) })
 	x.timer.Stop()
@@ -134,7 +136,6 @@ func (x *exchange) do(b *built) (answer, error) {
 		return answer{}, x.cause(ctx, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	x.timer.Reset(x.limit)
 	limit := x.in.props.Request.MaxResponseSize
 	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	x.metrics.Code = res.StatusCode
@@ -150,17 +151,39 @@ func (x *exchange) do(b *built) (answer, error) {
 	return got, nil
 }
 
+// total bounds the whole call: every attempt, and the login before each, however the time is
+// spent between redirects.
+func (x *exchange) total() time.Duration {
+	return time.Duration(1+x.in.spec.Resubmits) * (x.limit + x.in.login)
+}
+
 // RoundTrip is the end of the chain: one attempt on the wire.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	x.sent++
 	x.timer.Reset(x.limit)
 	res, err := x.base.RoundTrip(req)
-	x.timer.Stop()
-	if res != nil && isRedirect(res) {
+	x.metrics.Retries = max(0, x.sent-1-x.metrics.Redirects)
+	if err != nil {
+		x.timer.Stop()
+		return nil, err
+	}
+	if isRedirect(res) {
 		x.metrics.Redirects++
 	}
-	x.metrics.Retries = max(0, x.sent-1-x.metrics.Redirects)
-	return res, err
+	res.Body = timed{res.Body, x.timer} // a refusal or redirect is read too, and may trickle
+	return res, nil
+}
+
+// timed is an answer's body; the attempt's clock stops when it is closed.
+type timed struct {
+	io.ReadCloser
+	timer *time.Timer
+}
+
+// Close closes the body.
+func (t timed) Close() error {
+	t.timer.Stop()
+	return t.ReadCloser.Close()
 }
 
 func isRedirect(res *http.Response) bool {

@@ -23,6 +23,8 @@ const (
 	keyCall          = "Invalid Call"
 	keyMissingFile   = "Missing File"
 	keyInvalidAction = "Invalid Action File"
+	keyMissingAction = "Missing Action"
+	keyProtocol      = "Unsupported Protocol"
 	keyInvalidSchema = "Invalid Schema File"
 	keyNotAvailable  = "Action Not Available"
 	keySchema        = "Schema Validation Failure"
@@ -34,6 +36,7 @@ const (
 	keyDisconnect    = "Disconnect"
 	keyAnswer        = "Invalid Response"
 	keyCaught        = "Caught Exception"
+	keyInterrupted   = "Interrupted"
 	keyProperties    = "Invalid Properties"
 )
 
@@ -42,6 +45,8 @@ var defaultCatalog = catalogOf([]entry{
 	{keyCall, "AD.300", "$VARIABLE$", "Change the call; --help shows its parts"},
 	{keyMissingFile, "AD.301", "$VARIABLE$ cannot be found", "Check the name, and that the file is there and readable"},
 	{keyInvalidAction, "AD.302", "Action file not usable: $VARIABLE$", "Run keyhitch validate on the home and mend what it names"},
+	{keyMissingAction, "AD.302", "$VARIABLE$", "Check the name; the entity's action.json has them all"},
+	{keyProtocol, "AD.303", "Protocol not usable: $VARIABLE$", "Write the protocol REST, or leave the action out"},
 	{keyInvalidSchema, "AD.304", "Schema file not usable: $VARIABLE$", "Run keyhitch validate on the home and mend what it names"},
 	{keyNotAvailable, "AD.305", "The action is not there: $VARIABLE$ $VARIABLE$", "Choose another version with choosepath"},
 	{keySchema, "AD.312", "Data does not fit the schema: $VARIABLE$", "Change the data, or the schema if it is too strict"},
@@ -53,6 +58,7 @@ var defaultCatalog = catalogOf([]entry{
 	{keyDisconnect, "AD.502", "No connection ($VARIABLE$)", "Check host, port and protocol, and that the system can be reached from here"},
 	{keyAnswer, "AD.999", "The answer is not what the action promises: $VARIABLE$", "Compare the action's datatype and schema with what the system sends"},
 	{keyCaught, "AD.900", "Something went wrong inside keyhitch", "Run again with --explain and report what it prints"},
+	{keyInterrupted, "AD.900", "interrupted", "Run again; what was sent may have been done"},
 	{keyProperties, "AD.312", "Configuration not usable: $VARIABLE$", "Run keyhitch validate and mend what it names"},
 })
 

@@ -2,17 +2,15 @@ package adapter
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
-	"net/http"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keyhitch/keyhitch/auth"
 	"github.com/keyhitch/keyhitch/entities"
-	"github.com/keyhitch/keyhitch/entities/crypt"
 	"github.com/keyhitch/keyhitch/internal/settings"
 )
 
@@ -200,7 +198,10 @@ func (d *Definition) properties(doc *settings.Document) (any, bool) {
 	}
 	_, hasHost := root["host"]
 	_, hasAuth := root["authentication"]
-	return root, hasHost || hasAuth
+	bare := maps.Clone(root) // what names the instance stands beside its properties here
+	delete(bare, "id")
+	delete(bare, "type")
+	return bare, hasHost || hasAuth
 }
 
 func (d *Definition) report(doc *settings.Document, found settings.Problems) {
@@ -229,6 +230,7 @@ type settled struct {
 	props Properties
 	spec  auth.Spec
 	data  map[string]any // authData of the call
+	login time.Duration  // how long a token request may take; 0: there is none
 }
 
 // settle checks the properties and compiles the authentication. authData is the call's own.
@@ -241,8 +243,16 @@ func (d *Definition) settle(tree map[string]any, authData map[string]any) (settl
 		return s, found
 	}
 	found = append(found, d.checkProperties(&s.props)...)
+	declared := d.declared(&s.props, authData)
 	spec, err := d.options.Dialect.Parse(auth.Source{
-		Raw: tree["authentication"], At: d.at + "/authentication", Owner: d.name, Declared: d.declared(&s.props, authData),
+		Raw: tree["authentication"], At: d.at + "/authentication", Owner: d.name,
+		Declared: func(login auth.Login) (auth.TokenRequest, error) {
+			request, err := declared(login)
+			if err == nil {
+				s.login = request.Timeout()
+			}
+			return request, err
+		},
 	})
 	var more settings.Problems
 	if errors.As(err, &more) {
@@ -255,89 +265,4 @@ func (d *Definition) settle(tree map[string]any, authData map[string]any) (settl
 	}
 	s.spec = spec
 	return s, found
-}
-
-// secretNames are the members whose values may be written as {code}… or {crypt}….
-var secretNames = []string{"password", "token", "client_secret", "aws_access_key", "aws_secret_key", "aws_session_token", "passphrase"}
-
-// decodeSecrets returns tree with its {code} and {crypt} values in clear, wherever they stand.
-func decodeSecrets(tree map[string]any, at, id string) (map[string]any, settings.Problems) {
-	out := make(map[string]any, len(tree))
-	var found settings.Problems
-	for name, value := range tree {
-		here := at + "/" + name
-		switch v := value.(type) {
-		case map[string]any:
-			inner, more := decodeSecrets(v, here, id)
-			value = inner
-			found = append(found, more...)
-		case string:
-			if slices.Contains(secretNames, name) && (strings.HasPrefix(v, "{code}") || strings.HasPrefix(v, "{crypt}")) {
-				clear, err := crypt.Decode(id, v)
-				if err != nil {
-					found = append(found, &settings.Problem{Pointer: here, Reason: "cannot be decoded; was it made for an adapter of another id?"})
-				}
-				value = clear
-			}
-		}
-		out[name] = value
-	}
-	return out, found
-}
-
-// checkProperties finds what the types cannot say.
-func (d *Definition) checkProperties(p *Properties) settings.Problems {
-	var found settings.Problems
-	note := func(warning bool, pointer, format string, args ...any) {
-		found = append(found, &settings.Problem{Pointer: d.at + pointer, Reason: fmt.Sprintf(format, args...), Warning: warning})
-	}
-	if _, err := baseURL(p); err != nil {
-		note(false, "/host", "%v", err)
-	}
-	for pointer, headers := range map[string]HeaderTexts{
-		"/request/global_request/addlHeaders": p.Request.GlobalRequest.AddlHeaders, "/healthcheck/addlHeaders": p.Healthcheck.AddlHeaders,
-	} {
-		set := headerSet{header: http.Header{}}
-		set.add(headers)
-		if _, err := set.done(); err != nil {
-			note(false, pointer, "%v", err)
-		}
-	}
-	for _, off := range p.notBuilt() {
-		note(true, off.pointer, "is on but not built yet: calls stop with exit 3; %s", off.hint)
-	}
-	if p.Request.NumberRetries > 0 && slices.ContainsFunc(p.Request.LimitRetryError, func(c CodeRange) bool { return c.High >= 100 || c.Low < 0 }) {
-		note(true, "/request/limit_retry_error", "retries are not built yet: the first answer counts")
-	}
-	return found
-}
-
-// offSetting is a setting that is on but not built.
-type offSetting struct{ pointer, hint string }
-
-func (p *Properties) notBuilt() []offSetting {
-	var list []offSetting
-	for _, s := range []struct {
-		on bool
-		offSetting
-	}{
-		{p.Stub, offSetting{"/stub", "set stub to false to reach the real system"}},
-		{p.Proxy.Enabled, offSetting{"/proxy/enabled", "set proxy.enabled to false where the system can be reached directly"}},
-		{p.SSL.Enabled, offSetting{"/ssl/enabled", "set ssl.enabled to false to verify with the machine's own trust store"}},
-		{p.Throttle.Enabled, offSetting{"/throttle/throttle_enabled", "set throttle.throttle_enabled to false to call without a queue"}},
-	} {
-		if s.on {
-			list = append(list, s.offSetting)
-		}
-	}
-	return list
-}
-
-// canonical writes a tree so that equal trees give equal bytes: encoding/json sorts names.
-func canonical(v any) string {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprintf("unwritable %T", v) // only a Go caller's channel or function gets here
-	}
-	return string(data)
 }

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+
+	"github.com/keyhitch/keyhitch/auth"
 )
 
 // CallError is a call that is wrong in itself: the caller mends it. Nothing was sent.
@@ -100,7 +102,11 @@ func (e *AnswerError) Unwrap() error { return e.Err }
 func bare(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
+	}
+	var misplaced *auth.PlacementError
+	if errors.As(err, &misplaced) {
+		return &CallError{Err: err}
 	}
 	return err
 }

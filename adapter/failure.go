@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -71,7 +72,7 @@ func classify(name string, err error) (key string, code any, variables []string)
 		status  *StatusError
 		answer  *AnswerError
 		schema  *entities.ValidationError
-		path    *entities.PathError
+		target  *entities.PathError
 		version *entities.VersionError
 		missing *entities.NotFoundError
 		config  *ConfigError
@@ -80,6 +81,12 @@ func classify(name string, err error) (key string, code any, variables []string)
 		off     *NotBuiltError
 	)
 	switch {
+	case errors.Is(err, context.Canceled):
+		return keyInterrupted, nil, nil
+	case errors.As(err, &version): // wrapped in a CallError: first
+		return keyNotAvailable, nil, []string{version.Error()}
+	case errors.Is(err, ErrNoToken):
+		return keyCall, nil, []string{err.Error()}
 	case errors.As(err, &token):
 		return tokenKey(name, token)
 	case errors.As(err, &status):
@@ -90,21 +97,19 @@ func classify(name string, err error) (key string, code any, variables []string)
 		return keyRequest, nil, []string{"a redirect that is not followed"}
 	case errors.As(err, &answer):
 		return keyAnswer, answer.Status, []string{answer.Error()}
-	case errors.As(err, &path) && path.Variable != "":
-		return keyMissingData, nil, []string{path.Variable}
-	case errors.As(err, &version):
-		return keyNotAvailable, nil, []string{version.Error()}
+	case errors.As(err, &target) && target.Variable != "" && strings.HasPrefix(target.Reason, "is missing"):
+		return keyMissingData, nil, []string{target.Variable}
 	case errors.As(err, &missing) && missing.What == "entity":
 		return keyMissingFile, nil, []string{fmt.Sprintf("entity %q", missing.Name)}
 	case errors.As(err, &missing):
-		return keyInvalidAction, nil, []string{missing.Error()}
+		return keyMissingAction, nil, []string{"There is " + missing.Error()}
 	case errors.As(err, &config):
 		return configKey(config)
 	case errors.As(err, &broken):
-		return keyInvalidAction, nil, []string{broken.Error()}
+		return brokenKey(broken), nil, []string{broken.Error()}
 	case errors.As(err, &off):
 		return keyProperties, nil, []string{off.Error()}
-	case errors.As(err, &call), errors.As(err, &path):
+	case errors.As(err, &call), errors.As(err, &target):
 		return keyCall, nil, []string{err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):
 		return keyTimeout, codeTimeout, []string{strconv.Itoa(codeTimeout)}
@@ -124,6 +129,24 @@ func tokenKey(name string, err *auth.TokenError) (string, any, []string) {
 		return keyAuthenticate, err.Status, []string{"Token", strconv.Itoa(err.Status)}
 	}
 	return keyToken, err.Status, []string{name}
+}
+
+// brokenKey tells what is wrong with the home. A problem of an action stands in its action.json,
+// one of a schema in the schema's own file.
+func brokenKey(broken entities.Problems) string {
+	errs := broken.Errors()
+	if len(errs) == 0 {
+		return keyInvalidAction
+	}
+	switch first := errs[0]; {
+	case strings.HasSuffix(first.Pointer, "/protocol") && strings.HasPrefix(first.Reason, "unsupported protocol"):
+		return keyProtocol
+	case strings.HasPrefix(first.Reason, "there is no file "):
+		return keyMissingFile
+	case path.Base(first.File) != "action.json":
+		return keyInvalidSchema
+	}
+	return keyInvalidAction
 }
 
 // configKey tells a format that cannot be compiled from other wrong settings.

@@ -2,6 +2,7 @@ package adapter_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/keyhitch/keyhitch/adapter"
@@ -47,6 +48,9 @@ func TestFailureCodes(t *testing.T) {
 		{name: "schema of the query", action: "getWidget", icode: "AD.312",
 			fixture: fixture{files: map[string]string{"entities/widget/schema.json": `{"type":"object","translate":true,"required":["x"],"properties":{}}`}}},
 		{name: "path variable", action: "getWidget", icode: "AD.300", input: adapter.Input{PathVars: []any{}}},
+		{name: "dot segment", action: "getWidget", icode: "AD.300", input: adapter.Input{PathVars: []any{".."}}},
+		{name: "protocol", icode: "AD.303", fixture: fixture{files: map[string]string{"entities/widget/action.json": `{"actions":[
+			{"name":"getWidget","protocol":"SOAP","method":"GET","entitypath":"/x","schema":"schema.json"}]}`}}},
 		{name: "not overridable", icode: "AD.300", input: adapter.Input{PathVars: []any{"1"}, CallProperties: object{"throttle": object{}}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -63,7 +67,7 @@ func TestFailureCodes(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			if got := a.Failure(err); got.ICode != tt.icode || got.IAPError.Code != tt.code || got.IAPError.Display == "" {
+			if got := a.Failure(err); got.ICode != tt.icode || got.IAPError.Code != tt.code || got.IAPError.Display == "" || strings.Contains(got.IAPError.Display, "pathv1 is missing") != (tt.name == "path variable") {
 				t.Errorf("%v: failure %s code %v %q, want %s code %v", err, got.ICode, got.IAPError.Code, got.IAPError.Display, tt.icode, tt.code)
 			}
 		})

@@ -29,7 +29,6 @@ func (d *Definition) instance(env auth.Env, base http.RoundTripper, s settled) (
 	if err != nil {
 		return nil, err
 	}
-	teach(env.Redact, &s)
 	env.Redact.Learn(s.secrets()...)
 	authenticator, err := s.spec.Config.Open(env)
 	if err != nil {
@@ -42,43 +41,27 @@ func (d *Definition) instance(env auth.Env, base http.RoundTripper, s settled) (
 	}, nil
 }
 
-// teach makes the redactor know the secrets that no method sends.
-func teach(r *auth.Redactor, s *settled) {
-	r.Learn(s.props.Proxy.Password, s.props.SSL.Passphrase, s.props.Mongo.Password, s.props.Mongo.URL)
-	teachData(r, s.props.Request.GlobalRequest.AuthData)
-	teachData(r, s.data)
-}
-
-// longData is the length from which login data is taken for a secret whatever its name; shorter
-// texts, such as a domain, would blot out ordinary words.
-const longData = 8
-
-func teachData(r *auth.Redactor, data map[string]any) {
-	for name, value := range data {
-		switch v := value.(type) {
-		case string:
-			if len(v) >= longData || auth.SensitiveName(name) {
-				r.Learn(auth.NewSecret(v))
-			}
-		case map[string]any:
-			teachData(r, v)
-		}
-	}
-}
-
 // shortestAuthData is how long a text of authData is before the redactor knows it: shorter ones
 // are words such as a domain, which would be blotted out of every message.
 const shortestAuthData = 8
 
 // secrets are those that the method does not know of.
 func (s *settled) secrets() []auth.Secret {
-	list := []auth.Secret{s.props.Proxy.Password, s.props.SSL.Passphrase}
-	for _, data := range []map[string]any{s.props.Request.GlobalRequest.AuthData, s.data} {
-		for name, value := range data {
-			text, ok := value.(string)
-			if ok && (len(text) >= shortestAuthData || auth.SensitiveName(name)) {
-				list = append(list, auth.NewSecret(text))
+	list := []auth.Secret{s.props.Proxy.Password, s.props.SSL.Passphrase, s.props.Mongo.Password, s.props.Mongo.URL}
+	list = append(list, dataSecrets(s.props.Request.GlobalRequest.AuthData)...)
+	return append(list, dataSecrets(s.data)...)
+}
+
+func dataSecrets(data map[string]any) []auth.Secret {
+	var list []auth.Secret
+	for name, value := range data {
+		switch v := value.(type) {
+		case string:
+			if len(v) >= shortestAuthData || auth.SensitiveName(name) {
+				list = append(list, auth.NewSecret(v))
 			}
+		case map[string]any:
+			list = append(list, dataSecrets(v)...)
 		}
 	}
 	return list

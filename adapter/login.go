@@ -132,9 +132,6 @@ func (t *tokenRequest) Fingerprint() string {
 	return canonical([]any{t.owner, t.standard, t.login.ResultField, t.login.TokenSource, string(t.answers)})
 }
 
-// Notes has nothing: Load finds what is odd about the action.
-func (t *tokenRequest) Notes() []auth.Note { return nil }
-
 // New builds the token request.
 func (t *tokenRequest) New(ctx context.Context, reveal bool) (*http.Request, error) {
 	values := t.values(reveal)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,13 +25,14 @@ type Planned struct {
 const maxPlanned = 1 << 20
 
 // Plan says what Call would send, in order, and sends nothing. A value that only an answer can
-// bring is written {token}; secrets are [redacted] unless reveal is set.
+// bring is written {token}; unless reveal is set, values whose names say secret and known secrets
+// are [redacted].
 func (a *Adapter) Plan(ctx context.Context, entity, action string, input Input, reveal bool) ([]Planned, error) {
 	b, in, err := a.prepare(ctx, entity, action, input)
 	if err != nil {
 		return nil, fmt.Errorf("%s.%s: %w", entity, action, err)
 	}
-	return in.plan(ctx, b.req, reveal)
+	return a.plan(ctx, in, b.req, reveal)
 }
 
 // PlanRequest says what Request would send.
@@ -39,42 +41,52 @@ func (a *Adapter) PlanRequest(ctx context.Context, method, path string, header h
 	if err != nil {
 		return nil, err
 	}
-	return a.main.plan(ctx, req, reveal)
+	return a.plan(ctx, a.main, req, reveal)
 }
 
-func (in *instance) plan(ctx context.Context, req *http.Request, reveal bool) ([]Planned, error) {
+// Login names the adapter's method, and says whether its credentials come from a token request.
+func (a *Adapter) Login() (method string, needed bool) {
+	switch a.main.auth.(type) {
+	case *auth.Placed, *auth.PerCall:
+		needed = true
+	}
+	return a.main.spec.Method, needed
+}
+
+func (a *Adapter) plan(ctx context.Context, in *instance, req *http.Request, reveal bool) ([]Planned, error) {
 	plan, err := in.spec.Config.Plan(ctx, reveal)
 	if err != nil {
 		return nil, err
 	}
+	veil := &veil{secret: in.sensitive, scrub: a.env.Redact.Scrub}
+	if reveal {
+		veil = nil
+	}
 	var list []Planned
 	for _, token := range plan.Requests {
-		p, err := in.planned("token", token, reveal)
+		p, err := planned("token", token, veil)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, p)
 	}
+	// What the caller sends beside a stand-in, in one header, is his secret all the same.
+	req.Header = veil.headers(req.Header)
 	if _, err := plan.Auth.Apply(req); err != nil {
 		return nil, err
 	}
-	p, err := in.planned("call", req, reveal)
+	p, err := planned("call", req, veil)
 	return append(list, p), err
 }
 
-func (in *instance) planned(purpose string, req *http.Request, reveal bool) (Planned, error) {
-	p := Planned{Purpose: purpose, Method: req.Method, URL: readable(req.URL.String()), Headers: map[string][]string{}}
-	for name, values := range req.Header {
-		if !reveal && in.sensitive(name) && !standsIn(values) {
-			values = []string{"[redacted]"}
-		}
-		p.Headers[name] = values
-	}
+func planned(purpose string, req *http.Request, veil *veil) (Planned, error) {
+	p := Planned{Purpose: purpose, Method: req.Method, URL: readable(veil.url(req.URL)),
+		Headers: veil.headers(req.Header)}
 	if req.Body == nil || req.Body == http.NoBody {
 		return p, nil
 	}
 	data, err := io.ReadAll(io.LimitReader(req.Body, maxPlanned))
-	p.Body = readable(string(data))
+	p.Body = readable(veil.body(string(data), req.Header.Get("Content-Type")))
 	return p, err
 }
 
@@ -83,9 +95,19 @@ func (in *instance) sensitive(name string) bool {
 	return auth.SensitiveName(name) || slices.ContainsFunc(in.spec.Sensitive, func(s string) bool { return strings.EqualFold(s, name) })
 }
 
-// standsIn reports whether the values already show no secret, but where it would go.
-func standsIn(values []string) bool {
-	return len(values) == 1 && (strings.Contains(values[0], "[redacted]") || strings.Contains(values[0], "{token") || values[0] == "")
+// headers hides the values of headers, by name and then by value.
+func (v *veil) headers(header http.Header) http.Header {
+	if v == nil {
+		return maps.Clone(header)
+	}
+	out := http.Header{}
+	for name, values := range header {
+		out[name] = make([]string, len(values))
+		for i, value := range values {
+			out[name][i] = v.value(name, value)
+		}
+	}
+	return out
 }
 
 // readable writes stand-ins plainly where encoding has hidden them.

@@ -1,6 +1,7 @@
 package adapter_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -38,6 +39,34 @@ func TestPlanShowsWhatCallWouldSendWithoutSecrets(t *testing.T) {
 		}
 		if !reveal && plan[0].Headers["X-Login"][0] != "{b64}[redacted]:[redacted]{/b64}" {
 			t.Errorf("masked block %q, want it written out", plan[0].Headers["X-Login"][0])
+		}
+	}
+}
+
+func TestPlanHidesValuesByNameAndKeepsNames(t *testing.T) {
+	f := &fixture{auth: object{"password": "password", "sensitive": []any{"pin"}}}
+	a := f.open(t)
+	for _, tt := range []struct{ kind, path, body, wantURL, want string }{
+		{"application/json", "/x?pin=1234&a=b", `{"password": "hunter2", "list":[{"pin":1234,"a":[1,true]}],"secret":{"v":"deep"}}`,
+			"/x?pin=[redacted]&a=b", `{"password": "[redacted]", "list":[{"pin":"[redacted]","a":[1,true]}],"secret":{"v":"[redacted]"}}`},
+		{"application/x-www-form-urlencoded", "/x", "password=hunter2&a=b", "/x", "password=[redacted]&a=b"},
+		{"application/json", "/x", `{"a":"b","pin":"12`, "/x", `{"a":"b","pin":[redacted]`},
+	} {
+		for _, reveal := range []bool{false, true} {
+			plan, err := a.PlanRequest(t.Context(), "POST", tt.path, http.Header{"Content-Type": {tt.kind}, "Pin": {"9"}}, strings.NewReader(tt.body), reveal)
+			if err != nil {
+				t.Fatal(err)
+			}
+			call, want, wantURL := plan[len(plan)-1], tt.want, tt.wantURL
+			if reveal {
+				want, wantURL = tt.body, tt.path
+			}
+			if call.Body != want || !strings.HasSuffix(call.URL, wantURL) || (call.Headers["Pin"][0] == "9") != reveal {
+				t.Errorf("reveal %v: got %+v, want %s %s", reveal, call, wantURL, want)
+			}
+			if !reveal && strings.Contains(plan[0].Body, `"[redacted]":`) {
+				t.Errorf("token request %s, want its names kept", plan[0].Body)
+			}
 		}
 	}
 }

@@ -106,7 +106,6 @@ type TokenRequest interface {
 	Read(Answer) (Token, error)                                  // errors name what is missing, never a value
 	Timeout() time.Duration                                      // for the whole exchange; more than 0
 	Fingerprint() string                                         // what decides how an answer is read, for the cache key
-	Notes() []Note                                               // what is odd about the declaration
 }
 
 // ErrNoSuccess is what Read returns for an answer whose status is no success.

@@ -3,7 +3,6 @@ package auth
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -22,11 +21,21 @@ type bodyField struct {
 	value string
 }
 
+// PlacementError is a request that cannot carry the credential where it is to go. Nothing was sent.
+type PlacementError struct{ Reason string }
+
+// Error says what does not fit.
+func (e *PlacementError) Error() string { return "the credential goes into the body, " + e.Reason }
+
+func misplaced(format string, args ...any) error {
+	return &PlacementError{fmt.Sprintf(format, args...)}
+}
+
 // patchBody merges the fields into a JSON object or a form. All other members stay as they are,
 // byte for byte.
 func patchBody(req *http.Request, fields []bodyField) error {
 	if method := cmp.Or(req.Method, http.MethodGet); method == http.MethodGet || method == http.MethodHead {
-		return fmt.Errorf("the credential goes into the body, but a %s has none", method)
+		return misplaced("but a %s has none", method)
 	}
 	kind, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
 	old, err := readBody(req)
@@ -40,7 +49,7 @@ func patchBody(req *http.Request, fields []bodyField) error {
 	case kind == "" && len(old) == 0, kind == "application/json", strings.HasSuffix(kind, "+json"):
 		body, err = patchJSON(old, fields)
 	default:
-		err = fmt.Errorf("the credential goes into the body, which must be JSON or a form, not %s", cmp.Or(kind, "one without Content-Type"))
+		err = misplaced("which must be JSON or a form, not %s", cmp.Or(kind, "one without Content-Type"))
 	}
 	if err != nil {
 		return err
@@ -64,7 +73,7 @@ func readBody(req *http.Request) ([]byte, error) {
 		return nil, fmt.Errorf("reading the request body: %w", err)
 	}
 	if len(data) > maxBody {
-		return nil, fmt.Errorf("the credential goes into the body, which is larger than %d bytes", maxBody)
+		return nil, misplaced("which is larger than %d bytes", maxBody)
 	}
 	return data, nil
 }
@@ -91,7 +100,7 @@ func patchJSON(old []byte, fields []bodyField) ([]byte, error) {
 	return old, nil
 }
 
-var errNoObject = errors.New("the credential goes into the body, which is not a JSON object")
+var errNoObject = misplaced("which is not a JSON object")
 
 // setMember returns object with the text at path, every other member byte for byte as it was.
 func setMember(object []byte, path []string, text string, depth int) ([]byte, error) {
@@ -99,7 +108,7 @@ func setMember(object []byte, path []string, text string, depth int) ([]byte, er
 		if depth == 0 {
 			return nil, errNoObject
 		}
-		return nil, fmt.Errorf("the credential goes into body field %d levels down, where no JSON object is", depth)
+		return nil, misplaced("at a field %d levels down, where no JSON object is", depth)
 	}
 	members, err := splitObject(object)
 	if err != nil {

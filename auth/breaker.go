@@ -13,26 +13,29 @@ const (
 // without a login. Afterwards one login is tried; success closes it.
 type breaker struct {
 	inRow int
-	last  uint64 // the newest generation that was refused
+	last  uint64    // the newest generation that was refused
+	at    time.Time // of its refusal
 	until time.Time
 	pause time.Duration
 }
 
-// refuse counts the refusal of a generation and reports whether a login may follow. From most
-// refused generations in a row on it may not.
-func (b *breaker) refuse(now time.Time, generation uint64, most int) bool {
+// refuse counts the refusal of a token and reports whether a login may follow. From most refused
+// tokens in a row on it may not. A token that is older than the last refusal proves nothing: it
+// came from the shared cache, and was revoked with the other.
+func (b *breaker) refuse(now time.Time, t Token, most int) bool {
 	most = max(most, breakerFrom)
-	if now.Before(b.until) {
+	switch {
+	case now.Before(b.until):
 		return false
-	}
-	if generation == b.last && b.inRow >= most {
+	case t.Generation == b.last && b.inRow >= most:
 		return true // the pause is over: one login is tried
-	}
-	if generation != b.last+1 {
+	case b.inRow > 0 && t.Obtained.Before(b.at):
+		return true
+	case t.Generation != b.last+1:
 		b.inRow = 0
 	}
 	b.inRow++
-	b.last = generation
+	b.last, b.at = t.Generation, now
 	if b.inRow < most {
 		return true
 	}

@@ -46,6 +46,7 @@ func (s *snapshot) usable(now time.Time) bool { return s.expiry.IsZero() || now.
 type flight struct {
 	done   chan struct{}
 	not    *snapshot // the token that will not do
+	since  time.Time // nor will one that is older; zero: any age
 	snap   *snapshot
 	landed time.Time
 	err    error
@@ -71,6 +72,7 @@ type CachedSource struct {
 	breaker    breaker
 	doubt      atomic.Bool // the breaker has counted something
 	warned     time.Time   // when a cache failure was last logged
+	look       time.Time   // no look into the shared cache before this, in a pause
 }
 
 // Cached returns the source of c.Key in env.Tokens: the one already there, or a new one.
@@ -144,6 +146,9 @@ func (c *CachedSource) join(now time.Time) (*snapshot, *flight, error) {
 	case c.fly != nil:
 		return nil, c.fly, nil
 	case !good && c.pace.holds(now):
+		if fly := c.lookAgain(now); fly != nil {
+			return nil, fly, nil
+		}
 		return nil, nil, c.pace.err(now)
 	}
 	fly := c.takeOff(true)
@@ -160,7 +165,7 @@ func (c *CachedSource) takeOff(recall bool) *flight {
 	c.fly = fly
 	fly.not = c.refused
 	if !recall {
-		fly.not = c.current.Load()
+		fly.not, fly.since = c.current.Load(), c.env.Now()
 	}
 	timeout := c.timeout()
 	c.env.Tokens.begin()
@@ -252,7 +257,7 @@ func (c *CachedSource) Invalidate(refused Stamp) bool {
 		return true // there is a newer one, or will be
 	}
 	c.doubt.Store(true)
-	if !c.breaker.refuse(c.env.Now(), snap.token.Generation, c.cred.Refusals) {
+	if !c.breaker.refuse(c.env.Now(), snap.token, c.cred.Refusals) {
 		return false
 	}
 	c.refused = snap

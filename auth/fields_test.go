@@ -202,7 +202,7 @@ func TestBodyThatTakesNoCredentialIsAnError(t *testing.T) {
 		{name: "cut", kind: "application/json", body: `{"a":"` + secret, want: "the credential goes into the body, which is not a JSON object"},
 		{name: "two values", kind: "application/json", body: `{} {}`, want: "the credential goes into the body, which is not a JSON object"},
 		{name: "no object inside", kind: "application/json", body: `{"k":"` + secret + `"}`, path: "body.k.l",
-			want: "the credential goes into body field 1 levels down, where no JSON object is"},
+			want: "the credential goes into the body, at a field 1 levels down, where no JSON object is"},
 		{name: "too large", kind: "application/json", body: `{"a":"` + strings.Repeat("x", 8<<20) + `"}`,
 			want: "the credential goes into the body, which is larger than 8388608 bytes"},
 	}

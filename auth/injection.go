@@ -131,12 +131,12 @@ func (b *InjectionBuilder) Query(name, value string) {
 // RawQuery puts text in front of the query. It is the author's own: only what is illegal in a
 // request line (RFC 9112, section 3.2; RFC 3986, section 3.4) is encoded.
 func (b *InjectionBuilder) RawQuery(text string) {
-	b.in.front = joinQuery(b.in.front, escapeIllegal(text, "?/"))
+	b.in.front = joinQuery(b.in.front, EscapeIllegal(text, "?/"))
 }
 
 // RawPath appends "/" and text to the path; only what is illegal in a path is encoded.
 func (b *InjectionBuilder) RawPath(text string) {
-	b.in.path += "/" + escapeIllegal(text, "/")
+	b.in.path += "/" + EscapeIllegal(text, "/")
 }
 
 // Body sets one field of a JSON object or form; path holds the nested names.
@@ -162,9 +162,9 @@ const (
 // is %20, which every server reads alike).
 func escapeComponent(s string) string { return escape(s, "-._~", false) }
 
-// escapeIllegal percent-encodes only what may not stand in a path or query; % itself stays
+// EscapeIllegal percent-encodes only what may not stand in a path or query; % itself stays
 // where it already begins an escape.
-func escapeIllegal(s, also string) string { return escape(s, "-._~!$&'()*+,;=:@"+also, true) }
+func EscapeIllegal(s, also string) string { return escape(s, "-._~!$&'()*+,;=:@"+also, true) }
 
 func escape(s, legal string, keepEscapes bool) string {
 	var b strings.Builder

@@ -66,6 +66,11 @@ type rendered struct {
 
 // Apply writes the current token.
 func (p *Placed) Apply(req *http.Request) (Stamp, error) {
+	if p.Source.current.Load() == nil {
+		if err := fits(p.Placement, req); err != nil {
+			return 0, err // before a login that would be for nothing
+		}
+	}
 	snap, err := p.Source.get(req.Context())
 	if err != nil {
 		return 0, err
@@ -101,8 +106,24 @@ func (p *Placed) Invalidate(_ context.Context, refused Stamp) bool {
 	return p.Source.Invalidate(refused)
 }
 
-// Accept notes that a call with the token was answered: whatever was refused before is over.
-func (p *Placed) Accept() { p.Source.accepted() }
+// fits reports whether a request can carry what the placement writes into bodies, by writing a
+// stand-in into a copy. A stream is not read for that.
+func fits(p Placement, req *http.Request) error {
+	in, err := p.Masked().Render(Token{Values: map[string]Secret{"token": Unknown("token"), "tokenp2": Unknown("tokenp2")}})
+	if err != nil || len(in.body) == 0 {
+		return nil // what is wrong with the token is found when there is one
+	}
+	probe := copyRequest(req)
+	if req.Body != nil && req.Body != http.NoBody {
+		if req.GetBody == nil {
+			return nil
+		}
+		if probe.Body, err = req.GetBody(); err != nil {
+			return err
+		}
+	}
+	return patchBody(probe, in.body)
+}
 
 // PerCall is the Authenticator of a token that is asked for before every call: nothing is
 // shared and nobody waits for another.
@@ -114,6 +135,9 @@ type PerCall struct {
 
 // Apply asks for a token under the request's own context and writes it.
 func (p *PerCall) Apply(req *http.Request) (Stamp, error) {
+	if err := fits(p.Placement, req); err != nil {
+		return 0, err
+	}
 	token, err := p.Source.Token(req.Context())
 	if err != nil {
 		return 0, err

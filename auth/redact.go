@@ -154,7 +154,7 @@ func forms(secret string) []string {
 	}
 	query := url.QueryEscape(secret)
 	for _, e := range []string{query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(secret),
-		escapeComponent(secret), escapeIllegal(secret, "?/")} {
+		escapeComponent(secret), EscapeIllegal(secret, "?/")} {
 		list = append(list, e, lowerEscapes(e))
 	}
 	slices.Sort(list)

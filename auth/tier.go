@@ -22,7 +22,7 @@ const (
 // run brings the flight a token: from the cache, from another process, or from the source.
 func (c *CachedSource) run(ctx context.Context, fly *flight, recall bool) {
 	if recall {
-		if token, ok := c.recall(ctx, fly.not); ok {
+		if token, ok := c.recall(ctx, fly); ok {
 			c.landShared(fly, token)
 			return
 		}
@@ -78,7 +78,7 @@ func (c *CachedSource) await(ctx context.Context, fly *flight, shared cache.Shar
 	defer stop()
 	signal, err := shared.Watch(watching, c.cred.Key)
 	c.cacheFailed(err)
-	if token, ok := c.recall(ctx, fly.not); ok { // published before we listened
+	if token, ok := c.recall(ctx, fly); ok { // published before we listened
 		return token, true
 	}
 	timer := time.NewTimer(left + time.Millisecond)
@@ -89,7 +89,7 @@ func (c *CachedSource) await(ctx context.Context, fly *flight, shared cache.Shar
 	case <-ctx.Done():
 		return Token{}, false
 	}
-	return c.recall(ctx, fly.not)
+	return c.recall(ctx, fly)
 }
 
 // holding asks the source under the lease and publishes what comes, however late.
@@ -100,7 +100,7 @@ func (c *CachedSource) holding(ctx context.Context, fly *flight, lease cache.Lea
 		c.cacheFailed(lease.Release(ctx))
 	}
 	if lease.Generation() > c.seen { // somebody published since we looked
-		if token, ok := c.recall(ctx, fly.not); ok {
+		if token, ok := c.recall(ctx, fly); ok {
 			c.landShared(fly, token)
 			release()
 			return
@@ -138,8 +138,36 @@ func (c *CachedSource) publish(fly *flight, lease cache.Lease) {
 	}
 }
 
+// lookEvery is how often a process that may not ask for a token looks whether another has one.
+const lookEvery = 50 * time.Millisecond
+
+// lookAgain starts a flight that only reads the shared cache; c.mu is held. Nil: there is none,
+// or it was read a moment ago.
+func (c *CachedSource) lookAgain(now time.Time) *flight {
+	if _, shared := c.env.Cache.(cache.Shared); !shared || now.Before(c.look) {
+		return nil
+	}
+	c.look = now.Add(lookEvery)
+	fly := &flight{done: make(chan struct{}), not: c.refused}
+	c.fly = fly
+	c.env.Tokens.begin()
+	go func() {
+		defer c.env.Tokens.end()
+		if token, ok := c.recall(context.Background(), fly); ok {
+			c.landShared(fly, token)
+			return
+		}
+		c.mu.Lock()
+		fly.err = c.pace.err(c.env.Now())
+		c.fly = nil
+		c.mu.Unlock()
+		close(fly.done)
+	}()
+	return fly
+}
+
 // recall returns the token that the cache holds, unless it is stale or will not do.
-func (c *CachedSource) recall(ctx context.Context, not *snapshot) (Token, bool) {
+func (c *CachedSource) recall(ctx context.Context, fly *flight) (Token, bool) {
 	if c.env.Cache == nil {
 		return Token{}, false
 	}
@@ -150,11 +178,11 @@ func (c *CachedSource) recall(ctx context.Context, not *snapshot) (Token, bool) 
 		if !ok {
 			continue
 		}
-		if not != nil && token.same(not.token) {
+		if fly.not != nil && token.same(fly.not.token) {
 			c.forgetRefused(ctx, key)
 			return Token{}, false
 		}
-		return token, c.good(token)
+		return token, c.good(token) && !token.Obtained.Before(fly.since)
 	}
 	return Token{}, false
 }

@@ -229,3 +229,46 @@ func TestDropIsNotUndoneByALoginUnderWay(t *testing.T) {
 		t.Errorf("the cache holds %+v, want nothing after the drop", info)
 	}
 }
+
+func TestProcessInAPauseTakesAnotherProcessesToken(t *testing.T) {
+	c := newCluster(t, 0)
+	busy := error(&auth.TokenError{Status: 429, RetryAfter: time.Minute})
+	c.err.Store(&busy)
+	paused, _ := c.process(t)
+	if _, err := paused.Token(t.Context()); err == nil {
+		t.Fatal("got a token from an endpoint that gives none")
+	}
+	if _, err := paused.Token(t.Context()); err == nil || c.logins.Load() != 1 {
+		t.Fatalf("got %v after %d logins, want the pause after 1", err, c.logins.Load())
+	}
+	c.err.Store(nil)
+	other, _ := c.process(t)
+	want(t, other, "T2")
+	settled(t, c)
+	time.Sleep(60 * time.Millisecond) // the next look
+	want(t, paused, "T2")
+	if n := c.logins.Load(); n != 2 {
+		t.Errorf("%d logins, want 2", n)
+	}
+}
+
+func TestTokensRevokedTogetherAreNoLoginLoop(t *testing.T) {
+	c := newCluster(t, 0)
+	first, _ := c.process(t)
+	second, _ := c.process(t)
+	mine := want(t, first, "T1")
+	settled(t, c)
+	if _, _, err := second.Refresh(t.Context()); err != nil { // T2, which the first does not know of
+		t.Fatal(err)
+	}
+	settled(t, c)
+	time.Sleep(5 * time.Millisecond)
+	if !first.Invalidate(mine) {
+		t.Fatal("the first refusal allows no other token")
+	}
+	theirs := want(t, first, "T2") // from the cache, and revoked with the other
+	if !first.Invalidate(theirs) {
+		t.Error("two tokens that were revoked together stop the logins")
+	}
+	want(t, first, "T3")
+}

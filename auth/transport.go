@@ -10,8 +10,11 @@ import (
 	"time"
 )
 
-// drainBytes of a refused answer are read so that the connection can be used again.
-const drainBytes = 64 << 10
+// So much of a refused answer is read, for so long, that the connection can be used again.
+const (
+	drainBytes = 64 << 10
+	drainTime  = 250 * time.Millisecond
+)
 
 // Transport is an http.RoundTripper that adds credentials to requests for one origin, and sends
 // a request once more with a new credential when the system says that the old one is refused.
@@ -45,7 +48,14 @@ func (t *Transport) send(req *http.Request, own bool) (*http.Response, error) {
 	res, stamp, err := t.try(req, req.Body, own)
 	for again := 0; err == nil && stamp != 0 && t.refused(res.StatusCode); again++ {
 		inv, ok := t.Auth.(Invalidator)
-		if !ok || !inv.Invalidate(req.Context(), stamp) || again >= t.Resubmits {
+		if !ok {
+			break
+		}
+		if !inv.Invalidate(req.Context(), stamp) {
+			t.observe("refused", fmt.Sprintf("status %d; new tokens were refused too, so none is asked for now", res.StatusCode), 0)
+			break
+		}
+		if again >= t.Resubmits {
 			break
 		}
 		body, replayable := replay(req)
@@ -58,8 +68,8 @@ func (t *Transport) send(req *http.Request, own bool) (*http.Response, error) {
 		res, stamp, err = t.try(req, body, false)
 	}
 	if err == nil && stamp != 0 && !t.refused(res.StatusCode) {
-		if a, ok := t.Auth.(interface{ Accept() }); ok {
-			a.Accept()
+		if p, ok := t.Auth.(*Placed); ok {
+			p.Source.accepted()
 		}
 	}
 	return res, err
@@ -106,8 +116,13 @@ func (t *Transport) try(req *http.Request, body io.ReadCloser, own bool) (*http.
 
 // headersOnly reports whether the authenticator is known to write nothing but headers.
 func (t *Transport) headersOnly() bool {
-	h, ok := t.Auth.(interface{ headersOnly() bool })
-	return ok && h.headersOnly()
+	switch a := t.Auth.(type) { // concrete types: this is on the path of every call
+	case *Placed:
+		return a.headersOnly()
+	case *Fixed:
+		return a.headersOnly()
+	}
+	return false
 }
 
 func (t *Transport) refused(status int) bool {
@@ -155,6 +170,8 @@ func replay(req *http.Request) (io.ReadCloser, bool) {
 }
 
 func drain(res *http.Response) {
+	late := time.AfterFunc(drainTime, func() { _ = res.Body.Close() })
+	defer late.Stop()
 	_, _ = io.CopyN(io.Discard, res.Body, drainBytes)
 	_ = res.Body.Close()
 }

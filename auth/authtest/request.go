@@ -108,9 +108,6 @@ func (f FormRequest) Timeout() time.Duration {
 // Fingerprint names the way to read the answer.
 func (f FormRequest) Fingerprint() string { return "authtest" }
 
-// Notes has none.
-func (f FormRequest) Notes() []auth.Note { return nil }
-
 // dump is a request as text, with its body put back.
 func dump(req *http.Request) string {
 	var b strings.Builder

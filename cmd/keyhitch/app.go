@@ -37,6 +37,7 @@ type app struct {
 	curl     bool
 	reveal   bool
 
+	ctx    context.Context  // of the whole run; canceled: it was interrupted
 	opened *adapter.Adapter // nil: the command needs none, or it could not be opened
 }
 
@@ -44,6 +45,8 @@ type app struct {
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	a := &app{in: in, out: out, err: &lockedWriter{Writer: errOut}, redact: new(auth.Redactor)}
 	a.log = a.newLog()
+	a.ctx = ctx
+	defer stdLog.join(a)()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -83,6 +86,11 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
+// outputFlag is -o of a command with a default of its own.
+func (a *app) outputFlag(cmd *cobra.Command, about string) {
+	cmd.Flags().StringVarP(&a.output, "output", "o", "", about)
+}
+
 // adapterFlags are on every command that opens an adapter.
 func (a *app) adapterFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
@@ -114,7 +122,7 @@ func (a *app) setUp(cmd *cobra.Command) error {
 		return usage("--curl goes with --dry-run")
 	case a.reveal && !a.dryRun && cmd.Name() != "token":
 		return usage("--reveal goes with --dry-run")
-	case a.timeout < 0:
+	case a.timeout < 0, a.timeout == 0 && cmd.Flags().Changed("timeout"):
 		return usage("--timeout must be more than 0, such as 30s")
 	}
 	level, err := logrus.ParseLevel(firstOf(os.Getenv("KEYHITCH_LOG_LEVEL"), "warning"))

@@ -204,14 +204,11 @@ func (b *batchRun) readError() error {
 // writeLine writes one answer; what is written is on its way before the next answer is waited for.
 func (b *batchRun) writeLine(out *bufio.Writer, answer batchAnswer) error {
 	if answer.Error != nil {
-		answer.Error = b.scrubbed(answer.Error)
+		answer.Error = b.scrubbed(b.unlessInterrupted(answer.Error))
 	}
 	line, err := compact(answer)
 	if err != nil {
 		return err
-	}
-	if answer.Plan != nil && !b.reveal {
-		line = []byte(b.redact.Scrub(string(line)))
 	}
 	if _, err := out.Write(line); err != nil {
 		return err

@@ -97,7 +97,7 @@ func (a *app) call(ctx context.Context, name, entity, action string, f callFlags
 	}
 	input, err := a.callInput(ad, entity, action, f)
 	if err != nil {
-		return err
+		return a.told(ad.Failure(&adapter.CallError{Err: err}), err)
 	}
 	ctx, cancel := a.deadline(ctx)
 	defer cancel()
@@ -157,11 +157,21 @@ func located(ad *adapter.Adapter, err error) error {
 // told prints the failure object on standard output, where JSON or YAML is wanted.
 func (a *app) told(f *adapter.Failure, err error) error {
 	if format := a.format(); format == "json" || format == "yaml" {
-		if perr := a.print(f); perr != nil {
+		if perr := a.print(a.unlessInterrupted(f)); perr != nil {
 			return errors.Join(err, perr)
 		}
 	}
 	return err
+}
+
+// unlessInterrupted is f, or says that the run was interrupted: what failed by that is no news.
+func (a *app) unlessInterrupted(f *adapter.Failure) *adapter.Failure {
+	if !interrupted(a.ctx) {
+		return f
+	}
+	other := adapter.FailureOf("", context.Canceled)
+	other.IAPError.Origin = f.IAPError.Origin
+	return other
 }
 
 // compact writes v as one line of JSON with < and > as they are.

@@ -74,6 +74,8 @@ func codeOf(err error) int {
 		wrong   *usageError
 	)
 	switch {
+	case errors.As(err, &version): // it is wrapped in a CallError, but choosepath is a setting
+		return exitConfig
 	case errors.As(err, &wrong), errors.As(err, &call), errors.As(err, &missing):
 		return exitUsage
 	case errors.As(err, &config), errors.As(err, &off), errors.As(err, &broken):
@@ -82,7 +84,7 @@ func codeOf(err error) int {
 		return tokenCode(token)
 	case errors.As(err, &status):
 		return statusCode(status.Status)
-	case errors.As(err, &answer), errors.As(err, &schema), errors.As(err, &version):
+	case errors.As(err, &answer), errors.As(err, &schema):
 		return exitConfig
 	case errors.Is(err, adapter.ErrNoToken):
 		return exitUsage

@@ -28,6 +28,9 @@ func (a *app) callInput(ad *adapter.Adapter, entity, action string, f callFlags)
 			return in, err
 		}
 	}
+	if len(f.path) > 0 {
+		in.PathVars = nil
+	}
 	for _, v := range f.path {
 		in.PathVars = append(in.PathVars, v)
 	}

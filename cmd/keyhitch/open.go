@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/keyhitch/keyhitch"
 	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/auth/dialects"
@@ -26,8 +28,7 @@ type source struct {
 	path string
 }
 
-// open makes the adapter that an ADAPTER argument names. What is odd about it, but works, is
-// logged; validate and check print it.
+// open makes the adapter that an ADAPTER argument names, and tells what is odd about it but works.
 func (a *app) open(name string) (*adapter.Adapter, error) {
 	src, err := a.source(name)
 	if err != nil {
@@ -39,9 +40,26 @@ func (a *app) open(name string) (*adapter.Adapter, error) {
 	}
 	a.opened = ad
 	for _, p := range ad.Definition().Problems() {
-		a.log.Info(src.file(p.File) + strings.TrimPrefix(p.Error(), p.File))
+		a.warn(src.file(p.File)+strings.TrimPrefix(p.Error(), p.File), strings.HasPrefix(p.Reason, platformOnly) || strings.HasPrefix(p.Reason, offYet))
 	}
 	return ad, nil
+}
+
+// platformOnly begins the warning about a property that means nothing here: a home made for its
+// platform is full of them.
+const platformOnly = "belongs to the platform"
+
+// offYet begins the warning about a setting that stops calls, which then say so themselves.
+const offYet = "is on but not built yet"
+
+// warn prints a warning, or logs what is only good to know.
+func (a *app) warn(text string, harmless bool) {
+	switch {
+	case harmless:
+		a.log.Info(text)
+	case a.log.IsLevelEnabled(logrus.WarnLevel):
+		_, _ = fmt.Fprintln(a.err, "warning: "+a.redact.Scrub(text))
+	}
 }
 
 // settleTime is how long the end of a command waits for what is under way.

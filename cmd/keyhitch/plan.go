@@ -11,8 +11,9 @@ import (
 	"github.com/keyhitch/keyhitch/adapter"
 )
 
-// printPlan prints what would be sent: JSON, or requests as text, or curl commands. What the plan
-// itself has not hidden, the redactor does.
+// printPlan prints what would be sent: JSON, or requests as text, or curl commands. The
+// plan has hidden its secrets itself: once it is written out, a name can no longer be told from a
+// value.
 func (a *app) printPlan(plan []adapter.Planned) error {
 	if plan == nil {
 		plan = []adapter.Planned{}
@@ -34,11 +35,7 @@ func (a *app) printPlan(plan []adapter.Planned) error {
 	if err != nil {
 		return err
 	}
-	text := out.String()
-	if !a.reveal {
-		text = a.redact.Scrub(text)
-	}
-	_, err = io.WriteString(a.out, text)
+	_, err = io.WriteString(a.out, out.String())
 	return err
 }
 

@@ -49,6 +49,7 @@ func (a *app) requestCommand() *cobra.Command {
 	flags.StringArrayVarP(&f.header, "header", "H", nil, "request header `'K: V'`")
 	flags.StringArrayVarP(&f.query, "query", "q", nil, "query parameter `K=V`")
 	flags.StringVarP(&f.data, "data", "d", "", "body: text, `@FILE` or - for standard input")
+	a.outputFlag(cmd, "json, yaml, table or raw (default: raw, the body as it came)")
 	flags.BoolVarP(&f.include, "include", "i", false, "print status and headers too")
 	return cmd
 }
@@ -59,7 +60,7 @@ func (a *app) request(ctx context.Context, name, method, path string, f requestF
 	}
 	header, path, body, err := a.requestParts(path, f)
 	if err != nil {
-		return err
+		return a.failRaw(adapter.FailureOf(filepath.Base(name), &adapter.CallError{Err: err}), err)
 	}
 	ad, err := a.open(name)
 	if err != nil {

@@ -10,11 +10,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sirupsen/logrus"
@@ -87,7 +89,7 @@ func (s *secretive) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, 200, object{"id": 7})
 }
 
-var misdeeds = []string{"401", "500", "html", "json", "cut off", "status line", "header line", "redirect", "line break"}
+var misdeeds = []string{"401", "500", "html", "json", "cut off", "status line", "header line", "redirect", "line break", "204"}
 
 func misbehave(w http.ResponseWriter, how, echo string) {
 	raw := func(text string) {
@@ -112,6 +114,8 @@ func misbehave(w http.ResponseWriter, how, echo string) {
 	case "redirect":
 		w.Header().Set("Location", "http://localhost:1/?echo="+url.QueryEscape(echo))
 		w.WriteHeader(307)
+	case "204": // net/http logs what follows the end of an answer
+		raw("HTTP/1.1 204 No Content\r\n\r\n" + echo)
 	case "line break":
 		answer(w, 200, object{"sid": echo + "\r\nX: y"})
 	}
@@ -181,6 +185,8 @@ var outputForms = []string{"", "-v", "--explain", "--dry-run", "--dry-run --curl
 // log level, with a system that answers well and one that repeats what it is sent.
 func TestNothingPrintsASecret(t *testing.T) {
 	t.Setenv("KEYHITCH_LOG_LEVEL", "trace")
+	var plain lockedBuffer // what reaches the standard log package unseen, also after a run
+	log.SetOutput(&plain)
 	outcomes := []string{"fine"}
 	for _, how := range misdeeds {
 		outcomes = append(outcomes, "login "+how, "call "+how)
@@ -189,6 +195,11 @@ func TestNothingPrintsASecret(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSecretive(t)
+			defer func() {
+				if found := s.leaks(plain.String()); len(found) > 0 {
+					t.Errorf("the standard log shows %v", found)
+				}
+			}()
 			home := s.home(t, auth)
 			for _, s.outcome = range outcomes {
 				for i, form := range outputForms {
@@ -280,4 +291,42 @@ func (s *secretive) useLibrary(told io.Writer, home string, o adapter.Options) {
 	plan, err := a.Plan(ctx, "device", "createDevice", adapter.Input{Payload: object{"name": "r1"}}, false)
 	tell(err)
 	_, _ = fmt.Fprintf(told, "%+v\n", plan)
+}
+
+// lockedBuffer is a buffer for whoever writes late.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func TestStandardLogIsScrubbed(t *testing.T) {
+	p, home := pretending(t)
+	var plain lockedBuffer
+	log.SetOutput(&plain)
+	p.instead("GET /api/x", func(w http.ResponseWriter, r *http.Request) {
+		token := r.Header.Get("X-Auth-Token")
+		log.Printf("Unsolicited response received on idle HTTP channel starting with %q; bare %s", token, token)
+		w.WriteHeader(204)
+	})
+	var out, errOut bytes.Buffer
+	run(t.Context(), []string{"request", home, "GET", "/api/x", "-v"}, nil, &out, &errOut)
+	if text := errOut.String(); !strings.Contains(text, "level=debug msg=\"Unsolicited response") || strings.Contains(text, "session-1") {
+		t.Errorf("got %s, want the message at level debug, without the token", text)
+	}
+	log.Print("too late")
+	if plain.String() != "" {
+		t.Errorf("the standard log got %q past the redactor", plain.String())
+	}
 }

@@ -60,32 +60,35 @@ func (a *app) token(ctx context.Context, name, verb string) error {
 	if verb != "show" && verb != "refresh" && verb != "drop" {
 		return usage("token %s is unknown; use show, refresh or drop", verb)
 	}
-	if a.dryRun && verb != "refresh" {
-		return usage("--dry-run goes with token refresh; show and drop send nothing")
-	}
 	ad, err := a.open(name)
 	if err != nil {
 		return a.fail(name, err)
 	}
 	ctx, cancel := a.deadline(ctx)
 	defer cancel()
-	switch verb {
-	case "refresh":
-		if a.dryRun {
-			return a.planLogin(ctx, ad)
-		}
+	switch {
+	case a.dryRun && verb == "refresh":
+		return a.planRefresh(ctx, ad)
+	case a.dryRun:
+		return a.printPlan(nil) // show and drop send nothing
+	case verb == "refresh":
 		return a.refresh(ctx, ad)
-	case "drop":
+	case verb == "drop":
 		return a.drop(ctx, ad)
 	}
 	return a.show(ctx, ad)
 }
 
 func (a *app) drop(ctx context.Context, ad *adapter.Adapter) error {
-	if err := ad.DropToken(ctx); err != nil && !errors.Is(err, adapter.ErrNoToken) {
+	told := "forgotten"
+	err := ad.DropToken(ctx)
+	if errors.Is(err, adapter.ErrNoToken) {
+		told, err = fmt.Sprintf("%s: %v: nothing to forget", ad.Name(), err), nil
+	}
+	if err != nil {
 		return a.failWith(ad, err)
 	}
-	_, _ = fmt.Fprintln(a.err, "forgotten")
+	_, _ = fmt.Fprintln(a.err, told)
 	return nil
 }
 
@@ -132,26 +135,53 @@ func (a *app) checkCommand() *cobra.Command {
 		Example: "  keyhitch check ./acme && echo ready",
 		Args:    exactly(1, "check takes ADAPTER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ad, err := a.open(args[0])
-			if err != nil {
-				return a.fail(args[0], err)
-			}
-			ctx, cancel := a.deadline(cmd.Context())
-			defer cancel()
-			if a.dryRun {
-				return a.planLogin(ctx, ad)
-			}
-			if err := ad.Check(ctx); err != nil {
-				return a.failWith(ad, err)
-			}
-			a.danger(ad)
-			_, _ = fmt.Fprintf(a.err, "%s: authentication works\n", ad.Name())
-			return nil
+			return a.check(cmd.Context(), args[0])
 		},
 	}
 	a.adapterFlags(cmd)
 	a.planFlags(cmd)
 	return cmd
+}
+
+// checked is what check prints with -o.
+type checked struct {
+	Adapter string `json:"adapter"`
+	Method  string `json:"method"`
+	Login   bool   `json:"login"` // false: nothing was sent, the first call will tell
+	OK      bool   `json:"ok"`
+}
+
+func (a *app) check(ctx context.Context, name string) error {
+	ad, err := a.open(name)
+	if err != nil {
+		return a.fail(name, err)
+	}
+	ctx, cancel := a.deadline(ctx)
+	defer cancel()
+	if a.dryRun {
+		return a.planLogin(ctx, ad)
+	}
+	if err := ad.Check(ctx); err != nil {
+		return a.failWith(ad, err)
+	}
+	method, login := ad.Login()
+	told := "authentication works"
+	if !login {
+		told = method + " needs no login; its credentials are ready, the first call will tell"
+	}
+	_, _ = fmt.Fprintf(a.err, "%s: %s\n", ad.Name(), told)
+	if a.output == "" {
+		return nil
+	}
+	return a.print(checked{ad.Name(), method, login, true})
+}
+
+// planRefresh prints the token request of a method that has one.
+func (a *app) planRefresh(ctx context.Context, ad *adapter.Adapter) error {
+	if _, login := ad.Login(); !login {
+		return a.failWith(ad, adapter.ErrNoToken)
+	}
+	return a.planLogin(ctx, ad)
 }
 
 // planLogin prints the token requests alone.
@@ -161,11 +191,4 @@ func (a *app) planLogin(ctx context.Context, ad *adapter.Adapter) error {
 		return a.failWith(ad, err)
 	}
 	return a.printPlan(plan[:len(plan)-1])
-}
-
-// danger names what an operator should know although it works.
-func (a *app) danger(ad *adapter.Adapter) {
-	for _, p := range ad.Definition().Problems() {
-		_, _ = fmt.Fprintln(a.err, "warning: "+a.redact.Scrub(p.Error()))
-	}
 }

@@ -35,6 +35,7 @@ func (a *app) validateCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error { return a.validate(args) },
 	}
 	a.adapterFlags(cmd)
+	a.outputFlag(cmd, "json, yaml, table or raw (default: one line for each problem)")
 	return cmd
 }
 

@@ -150,9 +150,6 @@ func (tokenRequest) Timeout() time.Duration { return time.Second }
 // Fingerprint is constant.
 func (tokenRequest) Fingerprint() string { return "dialecttest" }
 
-// Notes has nothing.
-func (tokenRequest) Notes() []auth.Note { return nil }
-
 // normal makes line ends alike, so that goldens can be edited by people.
 func normal(text string) string { return strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")) }
 

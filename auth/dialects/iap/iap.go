@@ -90,6 +90,9 @@ func (p *parser) requestToken() auth.Config {
 		margin := milliseconds(*b.TokenMargin)
 		c.Margin = &margin
 	}
+	if b.AuthLogging {
+		p.warn("/auth_logging", "has no effect: --explain tells what happens, and secrets are never logged")
+	}
 	if b.RefreshTokenRequest != nil {
 		p.warn("/refresh_token_request", "refresh tokens are not used yet; the full login is made instead")
 	}
@@ -102,9 +105,6 @@ func (p *parser) requestToken() auth.Config {
 		return c
 	}
 	c.Request = request
-	for _, note := range request.Notes() {
-		p.problems = append(p.problems, &settings.Problem{Pointer: note.Pointer, Reason: note.Reason, Warning: true})
-	}
 	return c
 }
 

@@ -21,9 +21,6 @@ func TestConformance(t *testing.T) {
 // noRequest is a definition whose token request is never made.
 type noRequest struct{ auth.TokenRequest }
 
-// Notes has nothing.
-func (noRequest) Notes() []auth.Note { return nil }
-
 func parse(raw map[string]any) (auth.Spec, error) {
 	return iap.Dialect{}.Parse(auth.Source{Raw: raw, At: "/properties/authentication",
 		Declared: func(auth.Login) (auth.TokenRequest, error) { return noRequest{}, nil }})

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package main
+
+import "syscall"
+
+// ownGroup has nothing to ask for here.
+var ownGroup *syscall.SysProcAttr
