@@ -54,6 +54,10 @@ var badFiles = []badInput{
 	{name: "auth_method that is not built", args: "--set authentication.auth_method=jwt_token"},
 	{name: "line break in a header of the instance", files: instance(`{"host": "127.0.0.1", "port": PORT, "authentication": {"auth_method": "no_authentication"}, "request": {"global_request": {"addlHeaders": {"X-A": "a\r\nX-B: b"}}}}`)},
 	{name: "line break in a static token", files: instance(`{"host": "127.0.0.1", "port": PORT, "authentication": {"auth_method": "static_token", "token": "a\r\nX-B: b"}}`)},
+	{name: "version that no longer has the action", args: "--set choosepath=v9", files: map[string]string{"entities/device/action.json": `{"actions": [
+		{"name": "getDevice", "protocol": "REST", "method": "GET", "entitypath": {"v1": "/a"}, "startVersion": "v1", "endVersion": "v2", "schema": "device.json"}]}`}},
+	{name: "credential for the body of a GET", args: "--set authentication.auth_field=body.token"},
+	{name: "timeout of nothing", args: "--timeout 0s"},
 	{name: "getToken is missing", files: map[string]string{sysAction: `{"actions": []}`}},
 	{name: "getToken does not declare a token", files: map[string]string{"entities/.system/tokenResponse.json": `{"type": "object", "translate": true, "properties": {"sid": {"type": "string"}}}`}},
 }
