@@ -64,29 +64,31 @@ func (a *Adapter) plan(ctx context.Context, in *instance, req *http.Request, rev
 	}
 	var list []Planned
 	for _, token := range plan.Requests {
-		p, err := planned("token", token, veil)
+		p, err := veil.planned("token", token, veil)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, p)
 	}
-	// What the caller sends beside a stand-in, in one header, is his secret all the same.
-	req.Header = veil.headers(req.Header)
+	if err := veil.caller(req); err != nil {
+		return nil, err
+	}
 	if _, err := plan.Auth.Apply(req); err != nil {
 		return nil, err
 	}
-	p, err := planned("call", req, veil)
+	p, err := veil.planned("call", req, nil) // its body is hidden already
 	return append(list, p), err
 }
 
-func planned(purpose string, req *http.Request, veil *veil) (Planned, error) {
-	p := Planned{Purpose: purpose, Method: req.Method, URL: readable(veil.url(req.URL)),
-		Headers: veil.headers(req.Header)}
+// planned shows a request; body hides what the body still shows.
+func (v *veil) planned(purpose string, req *http.Request, body *veil) (Planned, error) {
+	p := Planned{Purpose: purpose, Method: req.Method, URL: readable(v.url(req.URL)),
+		Headers: v.headers(req.Header)}
 	if req.Body == nil || req.Body == http.NoBody {
 		return p, nil
 	}
 	data, err := io.ReadAll(io.LimitReader(req.Body, maxPlanned))
-	p.Body = readable(veil.body(string(data), req.Header.Get("Content-Type")))
+	p.Body = readable(body.body(string(data), req.Header.Get("Content-Type")))
 	return p, err
 }
 

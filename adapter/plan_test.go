@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/keyhitch/keyhitch/adapter"
+	"github.com/keyhitch/keyhitch/entities"
 )
 
 func TestPlanShowsWhatCallWouldSendWithoutSecrets(t *testing.T) {
@@ -67,6 +68,23 @@ func TestPlanHidesValuesByNameAndKeepsNames(t *testing.T) {
 			if !reveal && strings.Contains(plan[0].Body, `"[redacted]":`) {
 				t.Errorf("token request %s, want its names kept", plan[0].Body)
 			}
+		}
+	}
+}
+
+// A caller's own secret is hidden even where it looks like a stand-in.
+func TestPlanHidesSecretsThatLookLikeStandIns(t *testing.T) {
+	const secret = "mine-4f1c{token}[redacted]"
+	for _, field := range []string{"header.headers.Authorization", "body.token", "query.token"} {
+		f := &fixture{auth: object{"auth_field": field, "auth_field_format": "{token}"}}
+		plan, err := f.open(t).Plan(t.Context(), "widget", "createWidget", adapter.Input{
+			Payload: object{"password": secret, "widgetName": "w"}, Headers: adapter.HeaderTexts{"X-Api-Key": secret},
+			Options: entities.Object{{Name: "access_token", Value: secret}}}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := text(plan); strings.Contains(all, "mine-4f1c") || !strings.Contains(text(plan[1]), "{token}") {
+			t.Errorf("%s: %s, want a stand-in for the token and nothing of the caller's secret", field, all)
 		}
 	}
 }

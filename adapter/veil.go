@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"mime"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -15,21 +17,47 @@ import (
 type veil struct {
 	secret func(name string) bool
 	scrub  func(text string) string
+	own    bool // the text is the caller's own: what looks like a stand-in in it is none
 }
 
 const hiddenValue = "[redacted]"
 
 // value is the value of a name.
 func (v *veil) value(name, value string) string {
-	if v.secret(name) && !standsIn(value) {
+	if v.secret(name) && !v.standsIn(value) {
 		return hiddenValue
 	}
 	return v.scrub(value)
 }
 
 // standsIn reports whether a value already shows no secret, but where it would go.
-func standsIn(value string) bool {
-	return strings.Contains(value, hiddenValue) || strings.Contains(value, "{token") || value == ""
+func (v *veil) standsIn(value string) bool {
+	return value == "" || !v.own && (strings.Contains(value, hiddenValue) || strings.Contains(value, "{token"))
+}
+
+// caller hides what the caller himself sends, before credentials are added to it: afterwards his
+// secrets could not be told from stand-ins.
+func (v *veil) caller(req *http.Request) error {
+	if v == nil {
+		return nil
+	}
+	own := *v
+	own.own = true
+	req.Header = own.headers(req.Header)
+	u := *req.URL
+	u.RawQuery = own.form(u.RawQuery)
+	req.URL = &u
+	if req.Body == nil || req.Body == http.NoBody {
+		return nil
+	}
+	data, err := io.ReadAll(req.Body)
+	if err != nil {
+		return err
+	}
+	text := own.body(string(data), req.Header.Get("Content-Type"))
+	req.ContentLength, req.GetBody = int64(len(text)), nil
+	req.Body = io.NopCloser(strings.NewReader(text))
+	return nil
 }
 
 // part is a piece of a text; names are kept as they are.
@@ -79,7 +107,7 @@ func (v *veil) form(text string) string {
 			parts = append(parts, part{text: pair})
 			continue
 		}
-		if plain := unescaped(value); v.secret(unescaped(name)) && !standsIn(plain) {
+		if plain := unescaped(value); v.secret(unescaped(name)) && !v.standsIn(plain) {
 			value = hiddenValue
 		}
 		parts = append(parts, part{name, true}, part{text: "=" + value})
@@ -176,7 +204,7 @@ func (j *jsonVeil) value(secret bool) {
 			j.token()
 		}
 	case string:
-		if secret && !standsIn(token) {
+		if secret && !j.standsIn(token) {
 			j.hide(raw)
 		}
 	case json.Number:

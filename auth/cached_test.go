@@ -652,12 +652,16 @@ func TestWaitingWhileRequestsStartIsSafe(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 200 {
-				_, _ = c.Token(t.Context())
+				if _, err := c.Token(t.Context()); err != nil {
+					t.Errorf("a token while another waits: %v", err)
+				}
 			}
 		})
 		wg.Go(func() {
 			for range 200 {
-				_ = tokens.Wait(t.Context())
+				if err := tokens.Wait(t.Context()); err != nil {
+					t.Errorf("waiting while requests start: %v", err)
+				}
 			}
 		})
 	}
