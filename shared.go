@@ -3,6 +3,7 @@ package keyhitch
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/keyhitch/keyhitch/adapter"
@@ -31,8 +32,19 @@ func sharedCache(o *adapter.Options) func() (adapter.SharedCache, error) {
 		if err != nil {
 			return adapter.SharedCache{}, fmt.Errorf("%s: %w", envRedis, withoutPointer(err))
 		}
-		return sealedCache(o, store)
+		shared, err := sealedCache(o, store)
+		shared.Process = processName()
+		return shared, err
 	}
+}
+
+// processName tells an operator which process asked for a token that others use.
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "?"
+	}
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
 }
 
 // withoutPointer drops the place in a Config, which the reader of a variable does not have.

@@ -48,14 +48,16 @@ type Options struct {
 	Redact      *auth.Redactor     // learns every secret in use; nil: own, for what servers repeat in errors
 	Log         logrus.FieldLogger // nil: silent
 	Observe     func(auth.Event)   // what happens, step by step; nil: nobody listens
+	Measure     func(auth.Measure) // what the token engine does, for counters; nil: nobody counts
 	Now         func() time.Time   // nil: time.Now
 }
 
 // SharedCache is a token cache that several processes use, and what names its entries alike in
 // all of them.
 type SharedCache struct {
-	Store cache.Store
-	Keys  *auth.Keyer
+	Store   cache.Store
+	Keys    *auth.Keyer
+	Process string // how this process is called in the others' explanations; may be empty
 }
 
 // File is one file's bytes and the name that messages give it.
@@ -90,7 +92,7 @@ func (d *Definition) Open() (*Adapter, error) {
 	o := d.options
 	a := &Adapter{def: d, env: auth.Env{
 		Cache: o.Cache, Tokens: o.Tokens, Keys: o.Keys, Redact: o.Redact,
-		Now: o.Now, Log: o.Log, Observe: o.Observe,
+		Now: o.Now, Log: o.Log, Observe: o.Observe, Measure: o.Measure,
 	}}
 	if a.env.Tokens == nil {
 		a.env.Tokens = new(auth.Tokens)
@@ -136,7 +138,7 @@ func (a *Adapter) share() error {
 	if d.options.SharedCache != nil {
 		var shared SharedCache
 		if shared, err = d.options.SharedCache(); err == nil {
-			a.env.Cache, a.env.Keys = shared.Store, shared.Keys
+			a.env.Cache, a.env.Keys, a.env.Process = shared.Store, shared.Keys, shared.Process
 			a.shared, _ = shared.Store.(io.Closer)
 			return nil
 		}

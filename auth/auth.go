@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -65,6 +66,18 @@ type Spec struct {
 	Shared    bool     // tokens are to be kept where several processes see them
 	Sensitive []string // more names whose values are not shown
 	Notes     []Note   // odd, but no error; validate prints them
+	System    *System  // nil: the dialect says nothing of the system itself
+}
+
+// System is where the system is and how it is reached, for a dialect whose configuration says
+// that too.
+type System struct {
+	BaseURL       *url.URL      // no trailing slash; its path is kept
+	Timeout       time.Duration // of one attempt of a call; 0: the default
+	MaxConcurrent int           // calls at the same time; 0: no limit
+
+	InsecureSkipVerify                 bool
+	Certificate, PrivateKey, Authority Secret // PEM; absent: none
 }
 
 // Note is a remark on settings: the JSON Pointer (RFC 6901) of the place, and what is odd there.
@@ -84,6 +97,15 @@ type Source struct {
 type Dialect interface {
 	Name() string
 	Parse(Source) (Spec, error)
+}
+
+// SystemDialect is a Dialect whose configuration is a document of its own.
+type SystemDialect interface {
+	Dialect
+	// Tree finds the configuration in a document, with the JSON texts inside its strings parsed,
+	// and the JSON Pointer of its place. False: the document is in another dialect. Parse then
+	// gets the tree with every ${env:…} and ${file:…} replaced.
+	Tree(root any) (tree map[string]any, at string, problems []Note, ok bool)
 }
 
 // Login is what a declared token request is made from, in the words of the request_token method.
@@ -137,7 +159,8 @@ type Token struct {
 	Obtained   time.Time
 	Expiry     time.Time // zero: unknown, good until refused; not after Obtained: good once
 	Generation uint64
-	fromCache  bool // it was not asked for by this process
+	by         string // the process that asked for it, where a shared cache tells
+	fromCache  bool   // it was not asked for by this process
 }
 
 // Placement turns a token into what is written on requests, once per token.
@@ -163,7 +186,9 @@ type Env struct {
 	Now     func() time.Time
 	Jitter  func() float64 // in [0, 1), spreads a fleet's renewals; nil: random
 	Log     logrus.FieldLogger
-	Observe func(Event) // nil: nobody listens
+	Observe func(Event)   // nil: nobody listens
+	Measure func(Measure) // nil: nobody counts
+	Process string        // how other processes that share the cache call this one; may be empty
 }
 
 // Observing reports an event to e's listener, if there is one.

@@ -15,10 +15,20 @@ import (
 // maxBody bounds a request body that a credential is merged into: it is held in memory.
 const maxBody = 8 << 20
 
-// bodyField is one credential in a body: the nested names, and the text.
+// bodyField is one credential in a body: the nested names, and the text, or the JSON that goes
+// with every method.
 type bodyField struct {
 	path  []string
 	value string
+	json  []byte
+}
+
+// quoted is the field's value in a JSON body.
+func (f bodyField) quoted() ([]byte, error) {
+	if f.json != nil {
+		return f.json, nil
+	}
+	return jsontext.AppendQuote(nil, f.value)
 }
 
 // PlacementError is a request that cannot carry the credential where it is to go. Nothing was sent.
@@ -34,7 +44,7 @@ func misplaced(format string, args ...any) error {
 // patchBody merges the fields into a JSON object or a form. All other members stay as they are,
 // byte for byte.
 func patchBody(req *http.Request, fields []bodyField) error {
-	if method := cmp.Or(req.Method, http.MethodGet); method == http.MethodGet || method == http.MethodHead {
+	if method := cmp.Or(req.Method, http.MethodGet); (method == http.MethodGet || method == http.MethodHead) && fields[0].json == nil {
 		return misplaced("but a %s has none", method)
 	}
 	kind, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
@@ -92,8 +102,11 @@ func patchJSON(old []byte, fields []bodyField) ([]byte, error) {
 		old = []byte("{}")
 	}
 	for _, f := range fields {
-		var err error
-		if old, err = setMember(old, f.path, f.value, 0); err != nil {
+		value, err := f.quoted()
+		if err != nil {
+			return nil, err
+		}
+		if old, err = setMember(old, f.path, value, 0); err != nil {
 			return nil, err
 		}
 	}
@@ -102,8 +115,8 @@ func patchJSON(old []byte, fields []bodyField) ([]byte, error) {
 
 var errNoObject = misplaced("which is not a JSON object")
 
-// setMember returns object with the text at path, every other member byte for byte as it was.
-func setMember(object []byte, path []string, text string, depth int) ([]byte, error) {
+// setMember returns object with the value at path, every other member byte for byte as it was.
+func setMember(object []byte, path []string, value []byte, depth int) ([]byte, error) {
 	if jsontext.Value(object).Kind() != '{' {
 		if depth == 0 {
 			return nil, errNoObject
@@ -122,12 +135,10 @@ func setMember(object []byte, path []string, text string, depth int) ([]byte, er
 		}
 		kept = append(kept, m)
 	}
-	value, err := jsontext.AppendQuote(nil, text)
 	if len(path) > 1 {
-		value, err = setMember(nested, path[1:], text, depth+1)
-	}
-	if err != nil {
-		return nil, err
+		if value, err = setMember(nested, path[1:], value, depth+1); err != nil {
+			return nil, err
+		}
 	}
 	name, err := jsontext.AppendQuote(nil, path[0])
 	if err != nil {

@@ -1,12 +1,14 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,10 +28,8 @@ type Credential struct {
 // DefaultMargin is min(60 s, 10 % of the lifetime).
 func DefaultMargin(lifetime time.Duration) time.Duration { return min(time.Minute, lifetime/10) }
 
-const (
-	loginTimeout = 30 * time.Second
-	idleTTL      = 24 * time.Hour // how long a token without expiry is remembered
-)
+// loginTimeout is for a token request that says none.
+const loginTimeout = 30 * time.Second
 
 // snapshot is one token and when it gets stale; immutable.
 type snapshot struct {
@@ -37,6 +37,13 @@ type snapshot struct {
 	stale  time.Time // zero: never
 	expiry time.Time // zero: never
 	shared bool      // it came from the shared cache
+}
+
+func (s *snapshot) tier() string {
+	if s.shared {
+		return TierRedis
+	}
+	return TierRequest
 }
 
 func (s *snapshot) fresh(now time.Time) bool  { return s.stale.IsZero() || now.Before(s.stale) }
@@ -56,33 +63,58 @@ type flight struct {
 // token request is under way, and whoever waits for it waits under his own context. A stale but
 // good token is served while one request runs behind it.
 type CachedSource struct {
+	*live
 	cred    Credential
 	env     Env
 	machine bool // env.Now is time.Now
+}
 
+// live is what a process knows of one credential. It outlives the settings that the credential
+// came from, and is small: a process may have very many.
+type live struct {
 	current atomic.Pointer[snapshot]
 	used    atomic.Bool
+	doubt   atomic.Bool // the breaker has counted something
+
+	owner, user string
+	keys        *Keyer
 
 	mu         sync.Mutex
 	fly        *flight
 	refused    *snapshot // the last one that was refused
 	generation uint64
 	seen       uint64 // newest generation read from the shared cache; only the flight touches it
-	pace       pace
-	breaker    breaker
-	doubt      atomic.Bool // the breaker has counted something
-	warned     time.Time   // when a cache failure was last logged
-	look       time.Time   // no look into the shared cache before this, in a pause
+	trouble    *trouble // nil: there never was any
 }
 
-// Cached returns the source of c.Key in env.Tokens: the one already there, or a new one.
+// trouble is what is remembered of failures; most credentials have none.
+type trouble struct {
+	pace    pace
+	breaker breaker
+	warned  time.Time // when a cache failure was last logged
+	look    time.Time // no look into the shared cache before this, in a pause
+}
+
+// troubles returns where failures are remembered; l.mu is held.
+func (l *live) troubles() *trouble {
+	if l.trouble == nil {
+		l.trouble = new(trouble)
+	}
+	return l.trouble
+}
+
+// paused reports whether a failure still forbids to ask; l.mu is held.
+func (l *live) paused(now time.Time) bool { return l.trouble != nil && l.trouble.pace.holds(now) }
+
+// Cached returns a source of c's token. What is known of c.Key is shared by all sources with the
+// same env.Tokens.
 func Cached(c Credential, env Env) *CachedSource {
 	machine := reflect.ValueOf(env.Now).Pointer() == reflect.ValueOf(time.Now).Pointer()
-	build := func() *CachedSource { return &CachedSource{cred: c, env: env, machine: machine} }
+	known := func() *live { return &live{owner: c.Owner, user: c.User, keys: env.Keys} }
 	if env.Tokens == nil {
-		return build()
+		return &CachedSource{live: known(), cred: c, env: env, machine: machine}
 	}
-	return env.Tokens.source(c.Key, build)
+	return &CachedSource{live: env.Tokens.known(c.Key, env.Now(), known), cred: c, env: env, machine: machine}
 }
 
 // Token returns a token good to use now.
@@ -97,8 +129,8 @@ func (c *CachedSource) Token(ctx context.Context) (Token, error) {
 func (c *CachedSource) get(ctx context.Context) (*snapshot, error) {
 	snap := c.current.Load()
 	if snap != nil && c.fresh(snap) {
-		if c.env.Observe != nil {
-			c.env.Observing("token", c.describe(snap, "from memory"), 0)
+		if c.env.Observe != nil || c.env.Measure != nil {
+			c.tell(snap, TierMemory, 0)
 		}
 		if !c.used.Load() {
 			c.used.Store(true)
@@ -122,16 +154,25 @@ func (c *CachedSource) slow(ctx context.Context) (*snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	snap, fly, err := c.join(c.env.Now())
+	start := c.env.Now()
+	snap, fly, err := c.join(start)
+	if snap != nil {
+		c.tell(snap, TierStale, 0)
+	}
 	if fly == nil {
 		return snap, err
 	}
 	select {
 	case <-fly.done:
-		return fly.snap, fly.err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
 	}
+	waited := c.env.Now().Sub(start)
+	c.env.measuring(Measure{What: Wait, Owner: c.cred.Owner, Took: waited})
+	if fly.err == nil {
+		c.tell(fly.snap, fly.snap.tier(), waited)
+	}
+	return fly.snap, fly.err
 }
 
 // join returns a usable snapshot, or the flight to wait for, or the failure that still holds.
@@ -141,15 +182,15 @@ func (c *CachedSource) join(now time.Time) (*snapshot, *flight, error) {
 	snap := c.current.Load()
 	good := snap != nil && snap.usable(now)
 	switch {
-	case good && (snap.fresh(now) || c.fly != nil || c.pace.holds(now)):
+	case good && (snap.fresh(now) || c.fly != nil || c.paused(now)):
 		return snap, nil, nil
 	case c.fly != nil:
 		return nil, c.fly, nil
-	case !good && c.pace.holds(now):
+	case !good && c.paused(now):
 		if fly := c.lookAgain(now); fly != nil {
 			return nil, fly, nil
 		}
-		return nil, nil, c.pace.err(now)
+		return nil, nil, c.trouble.pace.err(now)
 	}
 	fly := c.takeOff(true)
 	if good {
@@ -193,10 +234,11 @@ func (c *CachedSource) obtain(ctx context.Context) (token Token, err error) {
 			err = &TokenError{Reason: "reading the answer went wrong inside keyhitch"}
 		}
 	}()
-	token, err = c.cred.Source.Token(ctx)
+	token, err = Measured(c.cred.Source, c.cred.Owner, c.env).Token(ctx)
 	if err != nil {
 		return Token{}, err
 	}
+	token.by = c.env.Process
 	if err := token.check(); err != nil {
 		return Token{}, &TokenError{Reason: err.Error()}
 	}
@@ -210,19 +252,35 @@ func (c *CachedSource) land(fly *flight, token Token, err error) {
 	c.fly = nil
 	if err != nil {
 		fly.err = err
-		c.pace.fail(now, err, c.jitter())
+		c.troubles().pace.fail(now, err, c.jitter())
 	} else {
-		c.pace.succeed()
-		c.generation++
-		token.Generation = c.generation
-		fly.snap, fly.landed = c.snapshotOf(token), now
-		c.current.Store(fly.snap)
-		for _, value := range token.Values {
-			c.env.Redact.learnTokens(value)
+		if c.trouble != nil {
+			c.trouble.pace.succeed()
 		}
+		c.lead(now)
+		fly.snap, fly.landed = c.install(token), now
 	}
 	c.mu.Unlock()
 	close(fly.done)
+}
+
+// install makes token the current one; c.mu is held.
+func (c *CachedSource) install(token Token) *snapshot {
+	c.generation++
+	token.Generation = c.generation
+	snap := c.snapshotOf(token)
+	c.current.Store(snap)
+	for _, value := range token.Values {
+		c.env.Redact.learnTokens(value)
+	}
+	return snap
+}
+
+// lead measures how long before its end the current token is replaced.
+func (c *CachedSource) lead(now time.Time) {
+	if old := c.current.Load(); old != nil && !old.expiry.IsZero() {
+		c.env.measuring(Measure{What: Lead, Owner: c.cred.Owner, Took: max(0, old.expiry.Sub(now))})
+	}
 }
 
 func (c *CachedSource) snapshotOf(token Token) *snapshot {
@@ -257,7 +315,9 @@ func (c *CachedSource) Invalidate(refused Stamp) bool {
 		return true // there is a newer one, or will be
 	}
 	c.doubt.Store(true)
-	if !c.breaker.refuse(c.env.Now(), snap.token, c.cred.Refusals) {
+	c.env.measuring(Measure{What: Refusal, Owner: c.cred.Owner})
+	if !c.troubles().breaker.refuse(c.env.Now(), snap.token, c.cred.Refusals) {
+		c.env.measuring(Measure{What: BreakerOpen, Owner: c.cred.Owner})
 		return false
 	}
 	c.refused = snap
@@ -270,7 +330,7 @@ func (c *CachedSource) accepted() {
 	if c.doubt.Load() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.breaker.accept()
+		c.troubles().breaker.accept()
 		c.doubt.Store(false)
 	}
 }
@@ -291,19 +351,19 @@ func (c *CachedSource) Drop(ctx context.Context) error {
 }
 
 // Info describes the current token; false: there is none.
-func (c *CachedSource) Info() (TokenInfo, bool) {
-	snap := c.current.Load()
+func (l *live) Info() (TokenInfo, bool) {
+	snap := l.current.Load()
 	if snap == nil {
 		return TokenInfo{}, false
 	}
-	return c.info(snap), true
+	return l.info(snap), true
 }
 
-func (c *CachedSource) info(snap *snapshot) TokenInfo {
-	info := TokenInfo{Owner: c.cred.Owner, User: c.cred.User, Obtained: snap.token.Obtained, Expires: snap.expiry,
-		Fingerprint: c.env.Keys.Fingerprint(snap.token.Value("token")), Where: "memory"}
+func (l *live) info(snap *snapshot) TokenInfo {
+	info := TokenInfo{Owner: l.owner, User: l.user, Obtained: snap.token.Obtained, Expires: snap.expiry,
+		Fingerprint: l.keys.Fingerprint(snap.token.identity()), Where: TierMemory}
 	if snap.shared {
-		info.Where = "redis"
+		info.Where = TierRedis
 	}
 	for name := range snap.token.Values {
 		info.Names = append(info.Names, name)
@@ -312,16 +372,40 @@ func (c *CachedSource) info(snap *snapshot) TokenInfo {
 	return info
 }
 
-func (c *CachedSource) describe(snap *snapshot, where string) string {
-	text := where + ", fingerprint " + c.env.Keys.Fingerprint(snap.token.Value("token"))
-	if !snap.expiry.IsZero() {
-		text += ", expires in " + snap.expiry.Sub(c.env.Now()).Round(time.Second).String()
+// tell reports where a call's token came from, and how long the call waited for it.
+func (c *CachedSource) tell(snap *snapshot, tier string, waited time.Duration) {
+	c.env.measuring(Measure{What: Hit, Owner: c.cred.Owner, Label: tier})
+	if c.env.Observe != nil {
+		c.env.Observing("token", c.describe(snap, tier), waited)
 	}
-	return text
 }
 
-func (c *CachedSource) flying() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.fly != nil
+// describe is a token in words: where it was, who asked for it and when, and how long it lasts.
+func (c *CachedSource) describe(snap *snapshot, tier string) string {
+	now := c.env.Now()
+	var b strings.Builder
+	b.WriteString(origins[tier])
+	if tier != TierRequest {
+		who := "this process"
+		if snap.shared {
+			who = cmp.Or(snap.token.by, "another process")
+		}
+		fmt.Fprintf(&b, ", asked for %s ago by %s", max(0, now.Sub(snap.token.Obtained)).Round(time.Second), who)
+	}
+	b.WriteString(", fingerprint " + c.env.Keys.Fingerprint(snap.token.identity()))
+	if !snap.expiry.IsZero() {
+		b.WriteString(", expires in " + snap.expiry.Sub(now).Round(time.Second).String())
+	}
+	return b.String()
+}
+
+var origins = map[string]string{
+	TierMemory: "from memory", TierStale: "from memory, while a new one is asked for",
+	TierRedis: "from the shared cache", TierRequest: "new",
+}
+
+func (l *live) flying() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fly != nil
 }

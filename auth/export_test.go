@@ -10,5 +10,5 @@ var (
 
 // PatchBody sets one body field, as an Injection does.
 func PatchBody(req *http.Request, path []string, value string) error {
-	return patchBody(req, []bodyField{{path, value}})
+	return patchBody(req, []bodyField{{path: path, value: value}})
 }

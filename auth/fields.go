@@ -16,7 +16,10 @@ import (
 //	body.A.B              a field of a JSON or form body, merged
 //	url                   raw text in front of the query
 //	urlpath               raw text appended to the path
-type Field struct{ Path, Format string }
+type Field struct {
+	Path, Format string
+	Weak         bool // a header that a request has itself holds
+}
 
 // FieldNames are the names a format may use.
 var FieldNames = [...]string{"token", "tokenp2", "username", "password"}
@@ -46,7 +49,7 @@ func CompileFields(fields []Field, fixed map[string]Secret, names ...string) (*F
 	var problems []FieldProblem
 	out := &Fields{fixed: fixed}
 	for i, f := range fields {
-		write, err := fieldWriter(f.Path)
+		write, err := fieldWriter(f)
 		if err != nil {
 			problems = append(problems, FieldProblem{Index: i, Reason: err.Error()})
 		}
@@ -108,11 +111,11 @@ func (p *Fields) Render(t Token) (Injection, error) {
 	return b.Build()
 }
 
-func fieldWriter(path string) (func(*InjectionBuilder, string), error) {
-	root, rest, _ := strings.Cut(path, ".")
+func fieldWriter(f Field) (func(*InjectionBuilder, string), error) {
+	root, rest, _ := strings.Cut(f.Path, ".")
 	switch root {
 	case "header":
-		return headerWriter(rest)
+		return headerWriter(rest, f.Weak)
 	case "query":
 		if rest == "" {
 			return nil, errors.New("query. needs the name of a parameter")
@@ -131,12 +134,12 @@ func fieldWriter(path string) (func(*InjectionBuilder, string), error) {
 	case "urlpath":
 		return (*InjectionBuilder).RawPath, nil
 	}
-	return nil, fmt.Errorf("%q is no place; write header.headers.NAME, header.auth, query.NAME, body.NAME, url or urlpath", path)
+	return nil, fmt.Errorf("%q is no place; write header.headers.NAME, header.auth, query.NAME, body.NAME, url or urlpath", f.Path)
 }
 
-func headerWriter(rest string) (func(*InjectionBuilder, string), error) {
+func headerWriter(rest string, weak bool) (func(*InjectionBuilder, string), error) {
 	if rest == "auth" {
-		return func(b *InjectionBuilder, text string) { b.Header("Authorization", text) }, nil
+		rest = "headers.Authorization"
 	}
 	name, ok := strings.CutPrefix(rest, "headers.")
 	if !ok {
@@ -147,6 +150,9 @@ func headerWriter(rest string) (func(*InjectionBuilder, string), error) {
 	}
 	if framing[strings.ToLower(name)] {
 		return nil, fmt.Errorf("header %s belongs to the connection and cannot carry a credential", name)
+	}
+	if weak {
+		return func(b *InjectionBuilder, text string) { b.WeakHeader(name, text) }, nil
 	}
 	return func(b *InjectionBuilder, text string) { b.Header(name, text) }, nil
 }

@@ -62,16 +62,16 @@ func TestHeaderFieldsAreWrittenAsPlanned(t *testing.T) {
 		fields []auth.Field
 		want   http.Header
 	}{
-		{name: "bearer", fields: []auth.Field{{"header.headers.Authorization", "Bearer {token}"}}, want: http.Header{"Authorization": {"Bearer SEK"}}},
-		{name: "a dot in the name", fields: []auth.Field{{"header.headers.X.Api.Key", "{token}"}}, want: http.Header{"X.api.key": {"SEK"}}},
-		{name: "header.auth", fields: []auth.Field{{"header.auth", "{username}:{password}"}}, want: http.Header{"Authorization": {"Basic YW5uOnA6dw=="}}},
-		{name: "three", fields: []auth.Field{{"header.headers.authorization", "Bearer {token}"}, {"header.headers.X-Csrf", "{tokenp2}"}, {"header.headers.X-User", "{username}"}},
+		{name: "bearer", fields: []auth.Field{{Path: "header.headers.Authorization", Format: "Bearer {token}"}}, want: http.Header{"Authorization": {"Bearer SEK"}}},
+		{name: "a dot in the name", fields: []auth.Field{{Path: "header.headers.X.Api.Key", Format: "{token}"}}, want: http.Header{"X.api.key": {"SEK"}}},
+		{name: "header.auth", fields: []auth.Field{{Path: "header.auth", Format: "{username}:{password}"}}, want: http.Header{"Authorization": {"Basic YW5uOnA6dw=="}}},
+		{name: "three", fields: []auth.Field{{Path: "header.headers.authorization", Format: "Bearer {token}"}, {Path: "header.headers.X-Csrf", Format: "{tokenp2}"}, {Path: "header.headers.X-User", Format: "{username}"}},
 			want: http.Header{"Authorization": {"Bearer SEK"}, "X-Csrf": {"S-T1"}, "X-User": {"ann"}}},
-		{name: "cookies join", fields: []auth.Field{{"header.headers.Cookie", "a={token}"}, {"header.headers.cookie", "b={tokenp2}"}},
+		{name: "cookies join", fields: []auth.Field{{Path: "header.headers.Cookie", Format: "a={token}"}, {Path: "header.headers.cookie", Format: "b={tokenp2}"}},
 			want: http.Header{"Cookie": {"a=SEK; b=S-T1"}}},
-		{name: "the last of one name holds", fields: []auth.Field{{"header.headers.X", "1"}, {"header.headers.x", "2"}}, want: http.Header{"X": {"2"}}},
-		{name: "tab and bytes above ASCII", token: "a\té", fields: []auth.Field{{"header.headers.X", "{token}"}}, want: http.Header{"X": {"a\té"}}},
-		{name: "absent value", token: "", fields: []auth.Field{{"header.headers.X", "[{token}]"}}, want: http.Header{"X": {"[]"}}},
+		{name: "the last of one name holds", fields: []auth.Field{{Path: "header.headers.X", Format: "1"}, {Path: "header.headers.x", Format: "2"}}, want: http.Header{"X": {"2"}}},
+		{name: "tab and bytes above ASCII", token: "a\té", fields: []auth.Field{{Path: "header.headers.X", Format: "{token}"}}, want: http.Header{"X": {"a\té"}}},
+		{name: "absent value", token: "", fields: []auth.Field{{Path: "header.headers.X", Format: "[{token}]"}}, want: http.Header{"X": {"[]"}}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -138,30 +138,30 @@ func TestBodyFieldsAreMergedAndTheRestKept(t *testing.T) {
 		fields           []auth.Field
 		want             string
 	}{
-		{name: "flat", kind: "application/json", body: `{"label":"w1","extra":[1,2]}`, fields: []auth.Field{{"body.apikey", "{token}"}},
+		{name: "flat", kind: "application/json", body: `{"label":"w1","extra":[1,2]}`, fields: []auth.Field{{Path: "body.apikey", Format: "{token}"}},
 			want: `{"label":"w1","extra":[1,2],"apikey":"SEK"}`},
-		{name: "nested", kind: "application/json", body: `{"label":"w1","extra":[1,2]}`, fields: []auth.Field{{"body.auth.key", "{token}"}},
+		{name: "nested", kind: "application/json", body: `{"label":"w1","extra":[1,2]}`, fields: []auth.Field{{Path: "body.auth.key", Format: "{token}"}},
 			want: `{"label":"w1","extra":[1,2],"auth":{"key":"SEK"}}`},
-		{name: "into an object that is there", kind: "application/json; charset=utf-8", body: `{"auth":{"a":1},"z":2}`, fields: []auth.Field{{"body.auth.key", "{token}"}},
+		{name: "into an object that is there", kind: "application/json; charset=utf-8", body: `{"auth":{"a":1},"z":2}`, fields: []auth.Field{{Path: "body.auth.key", Format: "{token}"}},
 			want: `{"z":2,"auth":{"a":1,"key":"SEK"}}`},
-		{name: "two in one object", kind: "application/json", body: `{}`, fields: []auth.Field{{"body.a.u", "{username}"}, {"body.a.p", "{password}"}},
+		{name: "two in one object", kind: "application/json", body: `{}`, fields: []auth.Field{{Path: "body.a.u", Format: "{username}"}, {Path: "body.a.p", Format: "{password}"}},
 			want: `{"a":{"u":"ann","p":"p:w"}}`},
-		{name: "replaces the caller's own, twice written", kind: "application/json", body: `{"k":1,"a":2,"k":{"x":3}}`, fields: []auth.Field{{"body.k", "{token}"}},
+		{name: "replaces the caller's own, twice written", kind: "application/json", body: `{"k":1,"a":2,"k":{"x":3}}`, fields: []auth.Field{{Path: "body.k", Format: "{token}"}},
 			want: `{"a":2,"k":"SEK"}`},
-		{name: "replaces the caller's own, escaped", kind: "application/json", body: `{"\u006b":1}`, fields: []auth.Field{{"body.k", "{token}"}}, want: `{"k":"SEK"}`},
+		{name: "replaces the caller's own, escaped", kind: "application/json", body: `{"\u006b":1}`, fields: []auth.Field{{Path: "body.k", Format: "{token}"}}, want: `{"k":"SEK"}`},
 		{name: "numbers, escapes and duplicates are kept", kind: "application/json",
 			body:   `{ "n" : 12345678901234567890.10e-5, "d":1, "d":2, "\u00fc\u2028": "\u00FC\/<>", "o": { "x":  1 } }`,
-			fields: []auth.Field{{"body.k", "{token}"}},
+			fields: []auth.Field{{Path: "body.k", Format: "{token}"}},
 			want:   `{"n":12345678901234567890.10e-5,"d":1,"d":2,"\u00fc\u2028":"\u00FC\/<>","o":{ "x":  1 },"k":"SEK"}`},
-		{name: "bytes that are no UTF-8 are kept", kind: "application/json", body: "{\"\xff\":\"\xfe\"}", fields: []auth.Field{{"body.k", "{token}"}}, want: "{\"\xff\":\"\xfe\",\"k\":\"SEK\"}"},
-		{name: "quotes in the value", kind: "application/json", body: `{}`, fields: []auth.Field{{"body.k", `"{token}\`}}, want: `{"k":"\"SEK\\"}`},
-		{name: "no body, no type", fields: []auth.Field{{"body.k", "{token}"}}, want: `{"k":"SEK"}`},
-		{name: "blank body", kind: "application/json", body: " \n", fields: []auth.Field{{"body.k", "{token}"}}, want: `{"k":"SEK"}`},
-		{name: "a JSON kind", kind: "application/vnd.api+json", body: `{"a":1}`, fields: []auth.Field{{"body.k", "{token}"}}, want: `{"a":1,"k":"SEK"}`},
-		{name: "form", kind: form, body: "a=1&b=x+y", fields: []auth.Field{{"body.k", "{password} &"}}, want: "a=1&b=x+y&k=p%3Aw%20%26"},
-		{name: "empty form", kind: form, fields: []auth.Field{{"body.k", "{token}"}}, want: "k=SEK"},
-		{name: "form replaces", kind: form, body: "k=1&a=2&%6B=3", fields: []auth.Field{{"body.k", "{token}"}}, want: "a=2&k=SEK"},
-		{name: "form with a nested name", kind: form, body: "", fields: []auth.Field{{"body.a.b", "{token}"}}, want: "a.b=SEK"},
+		{name: "bytes that are no UTF-8 are kept", kind: "application/json", body: "{\"\xff\":\"\xfe\"}", fields: []auth.Field{{Path: "body.k", Format: "{token}"}}, want: "{\"\xff\":\"\xfe\",\"k\":\"SEK\"}"},
+		{name: "quotes in the value", kind: "application/json", body: `{}`, fields: []auth.Field{{Path: "body.k", Format: `"{token}\`}}, want: `{"k":"\"SEK\\"}`},
+		{name: "no body, no type", fields: []auth.Field{{Path: "body.k", Format: "{token}"}}, want: `{"k":"SEK"}`},
+		{name: "blank body", kind: "application/json", body: " \n", fields: []auth.Field{{Path: "body.k", Format: "{token}"}}, want: `{"k":"SEK"}`},
+		{name: "a JSON kind", kind: "application/vnd.api+json", body: `{"a":1}`, fields: []auth.Field{{Path: "body.k", Format: "{token}"}}, want: `{"a":1,"k":"SEK"}`},
+		{name: "form", kind: form, body: "a=1&b=x+y", fields: []auth.Field{{Path: "body.k", Format: "{password} &"}}, want: "a=1&b=x+y&k=p%3Aw%20%26"},
+		{name: "empty form", kind: form, fields: []auth.Field{{Path: "body.k", Format: "{token}"}}, want: "k=SEK"},
+		{name: "form replaces", kind: form, body: "k=1&a=2&%6B=3", fields: []auth.Field{{Path: "body.k", Format: "{token}"}}, want: "a=2&k=SEK"},
+		{name: "form with a nested name", kind: form, body: "", fields: []auth.Field{{Path: "body.a.b", Format: "{token}"}}, want: "a.b=SEK"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -25,6 +26,7 @@ type Injection struct {
 type headerField struct {
 	name   string // canonical
 	values []string
+	weak   bool // the request's own header holds
 }
 
 // inPlace reports whether applying writes headers only.
@@ -35,6 +37,9 @@ func (in *Injection) inPlace() bool {
 // Apply writes the injection on req, whose struct and header map must be the caller's own.
 func (in *Injection) Apply(req *http.Request) error {
 	for _, h := range in.headers {
+		if h.weak && len(req.Header[h.name]) > 0 {
+			continue
+		}
 		req.Header[h.name] = h.values
 	}
 	if in.inPlace() {
@@ -119,13 +124,29 @@ func (b *InjectionBuilder) Header(name, value string) {
 			return
 		}
 	}
-	b.in.headers = append(b.in.headers, headerField{name, []string{value}})
+	b.in.headers = append(b.in.headers, headerField{name: name, values: []string{value}})
+}
+
+// WeakHeader sets a header only where the request has none of this name.
+func (b *InjectionBuilder) WeakHeader(name, value string) {
+	b.Header(name, value)
+	if b.err == nil {
+		b.in.headers[len(b.in.headers)-1].weak = true
+	}
 }
 
 // Query sets a query parameter, fully percent-encoded.
 func (b *InjectionBuilder) Query(name, value string) {
 	b.in.names = append(b.in.names, name)
 	b.in.query = joinQuery(b.in.query, escapeComponent(name)+"="+escapeComponent(value))
+}
+
+// QueryValues sets a query parameter to several values, encoded as a form is (a blank is +).
+func (b *InjectionBuilder) QueryValues(name string, values []string) {
+	b.in.names = append(b.in.names, name)
+	for _, value := range values {
+		b.in.query = joinQuery(b.in.query, url.QueryEscape(name)+"="+url.QueryEscape(value))
+	}
 }
 
 // RawQuery puts text in front of the query. It is the author's own: only what is illegal in a
@@ -141,7 +162,22 @@ func (b *InjectionBuilder) RawPath(text string) {
 
 // Body sets one field of a JSON object or form; path holds the nested names.
 func (b *InjectionBuilder) Body(path []string, value string) {
-	b.in.body = append(b.in.body, bodyField{path, value})
+	b.in.body = append(b.in.body, bodyField{path: path, value: value})
+}
+
+// Member sets one member of a JSON object to a JSON value, or one field of a form: to the text of
+// a JSON string, else to the JSON itself. It goes with every method; a request without a body
+// gets an object.
+func (b *InjectionBuilder) Member(name string, value []byte) {
+	if !jsontext.Value(value).IsValid() {
+		b.fail("body %s: the value is not JSON", name)
+		return
+	}
+	text := string(value)
+	if plain, err := jsontext.AppendUnquote(nil, value); err == nil {
+		text = string(plain)
+	}
+	b.in.body = append(b.in.body, bodyField{path: []string{name}, value: text, json: value})
 }
 
 // Build returns the finished Injection.

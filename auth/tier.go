@@ -50,11 +50,14 @@ func (c *CachedSource) together(ctx context.Context, fly *flight, shared cache.S
 		var busy *cache.BusyError
 		switch {
 		case err == nil:
-			c.holding(ctx, fly, lease)
-			return
+			if c.holding(ctx, fly, lease) {
+				return
+			}
 		case errors.As(err, &busy):
 			c.env.Observing("token", "waiting for another process that asks for one", 0)
+			start := c.env.Now()
 			token, ok := c.await(ctx, fly, shared, busy.Left)
+			c.env.measuring(Measure{What: LeaseWait, Owner: c.cred.Owner, Took: c.env.Now().Sub(start)})
 			if ok {
 				c.landShared(fly, token)
 				return
@@ -92,32 +95,40 @@ func (c *CachedSource) await(ctx context.Context, fly *flight, shared cache.Shar
 	return c.recall(ctx, fly)
 }
 
-// holding asks the source under the lease and publishes what comes, however late.
-func (c *CachedSource) holding(ctx context.Context, fly *flight, lease cache.Lease) {
-	release := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-		defer cancel()
-		c.cacheFailed(lease.Release(ctx))
-	}
+// holding asks the source under the lease and publishes what comes, however late. It returns
+// false when the lease was lost before anything was sent: then it starts over.
+func (c *CachedSource) holding(ctx context.Context, fly *flight, lease cache.Lease) bool {
 	if lease.Generation() > c.seen { // somebody published since we looked
 		if token, ok := c.recall(ctx, fly); ok {
 			c.landShared(fly, token)
-			release()
-			return
+			c.release(lease)
+			return true
 		}
+	}
+	select {
+	case <-lease.Lost():
+		return false
+	default:
 	}
 	token, err := c.obtain(ctx)
 	if err != nil {
-		release() // before the callers hear of it: their process may end
+		c.release(lease) // before the callers hear of it: their process may end
 		c.land(fly, token, err)
-		return
+		return true
 	}
 	c.land(fly, token, nil)
-	if !c.storable(fly) {
-		release()
-		return
+	if c.storable(fly) {
+		c.publish(fly, lease)
+	} else {
+		c.release(lease)
 	}
-	c.publish(fly, lease)
+	return true
+}
+
+func (c *CachedSource) release(lease cache.Lease) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	c.cacheFailed(lease.Release(ctx))
 }
 
 func (c *CachedSource) publish(fly *flight, lease cache.Lease) {
@@ -130,11 +141,27 @@ func (c *CachedSource) publish(fly *flight, lease cache.Lease) {
 		err = lease.Publish(ctx, data, token.Generation, c.ttl(fly)+storedBeyond)
 	}
 	switch {
-	case errors.Is(err, cache.ErrBusy): // a newer one is there; ours is good all the same
+	case errors.Is(err, cache.ErrBusy):
+		c.adopt(ctx, fly)
 	case errors.Is(err, cache.ErrPurged):
 		c.current.CompareAndSwap(fly.snap, nil) // dropped meanwhile: good for who waited, and no longer
 	default:
 		c.cacheFailed(err)
+	}
+}
+
+// adopt takes the token of a process that was faster, if it is newer than ours: the next login of
+// some systems ends the token of the one before.
+func (c *CachedSource) adopt(ctx context.Context, fly *flight) {
+	token, ok := c.read(ctx, c.cred.Key)
+	if !ok || !c.good(token) || !token.Obtained.After(fly.snap.token.Obtained) {
+		return
+	}
+	token.fromCache = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current.Load() == fly.snap {
+		c.install(token)
 	}
 }
 
@@ -144,10 +171,10 @@ const lookEvery = 50 * time.Millisecond
 // lookAgain starts a flight that only reads the shared cache; c.mu is held. Nil: there is none,
 // or it was read a moment ago.
 func (c *CachedSource) lookAgain(now time.Time) *flight {
-	if _, shared := c.env.Cache.(cache.Shared); !shared || now.Before(c.look) {
+	if _, shared := c.env.Cache.(cache.Shared); !shared || now.Before(c.trouble.look) {
 		return nil
 	}
-	c.look = now.Add(lookEvery)
+	c.trouble.look = now.Add(lookEvery)
 	fly := &flight{done: make(chan struct{}), not: c.refused}
 	c.fly = fly
 	c.env.Tokens.begin()
@@ -158,7 +185,7 @@ func (c *CachedSource) lookAgain(now time.Time) *flight {
 			return
 		}
 		c.mu.Lock()
-		fly.err = c.pace.err(c.env.Now())
+		fly.err = c.trouble.pace.err(c.env.Now())
 		c.fly = nil
 		c.mu.Unlock()
 		close(fly.done)
@@ -269,7 +296,7 @@ func (c *CachedSource) storable(fly *flight) bool {
 
 func (c *CachedSource) ttl(fly *flight) time.Duration {
 	if fly.snap.expiry.IsZero() {
-		return idleTTL
+		return c.env.Tokens.maxIdle()
 	}
 	return fly.snap.expiry.Sub(fly.landed)
 }
@@ -282,7 +309,6 @@ func (c *CachedSource) leaseTTL() time.Duration {
 // landShared lands a token that another process, or an earlier one, has asked for.
 func (c *CachedSource) landShared(fly *flight, token Token) {
 	token.fromCache = true
-	c.env.Observing("token", "found in the shared cache", 0)
 	c.land(fly, token, nil)
 }
 
@@ -303,14 +329,19 @@ func (c *CachedSource) Peek(ctx context.Context) (TokenInfo, bool) {
 // cacheFailed logs a failing cache once a minute; the call goes on without it.
 func (c *CachedSource) cacheFailed(err error) {
 	var odd *cache.RecordError
-	if err == nil || errors.Is(err, cache.ErrNotFound) && !errors.As(err, &odd) || c.env.Log == nil {
+	if err == nil || errors.Is(err, cache.ErrNotFound) && !errors.As(err, &odd) {
+		return
+	}
+	c.env.measuring(Measure{What: CacheFault, Owner: c.cred.Owner})
+	if c.env.Log == nil {
 		return
 	}
 	c.mu.Lock()
 	now := c.env.Now()
-	quiet := !c.warned.IsZero() && now.Sub(c.warned) < cacheWarnEvery
+	warned := &c.troubles().warned
+	quiet := !warned.IsZero() && now.Sub(*warned) < cacheWarnEvery
 	if !quiet {
-		c.warned = now
+		*warned = now
 	}
 	c.mu.Unlock()
 	if !quiet {

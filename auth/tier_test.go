@@ -21,7 +21,36 @@ import (
 type counted struct {
 	cache.Store
 	cache.Shared
-	asked atomic.Int64
+	asked, leases atomic.Int64
+	beforePublish func() // nil: nothing
+	loseFirst     bool   // the first lease is lost at once
+}
+
+// watched is a lease of counted.
+type watched struct {
+	cache.Lease
+	before func()
+	lost   bool
+}
+
+// Lost returns a closed channel where the lease is to be lost.
+func (w *watched) Lost() <-chan struct{} {
+	if !w.lost {
+		return w.Lease.Lost()
+	}
+	_ = w.Lease.Release(context.Background())
+	lost := make(chan struct{})
+	close(lost)
+	return lost
+}
+
+// Publish lets the test do something first.
+func (w *watched) Publish(ctx context.Context, value []byte, generation uint64, ttl time.Duration) error {
+	if w.before != nil {
+		_ = w.Lease.Release(ctx)
+		w.before()
+	}
+	return w.Lease.Publish(ctx, value, generation, ttl)
 }
 
 // Get counts.
@@ -33,7 +62,11 @@ func (c *counted) Get(ctx context.Context, key string) ([]byte, error) {
 // Lease counts.
 func (c *counted) Lease(ctx context.Context, key string, ttl time.Duration) (cache.Lease, error) {
 	c.asked.Add(1)
-	return c.Shared.Lease(ctx, key, ttl)
+	lease, err := c.Shared.Lease(ctx, key, ttl)
+	if err != nil {
+		return nil, err
+	}
+	return &watched{Lease: lease, before: c.beforePublish, lost: c.loseFirst && c.leases.Add(1) == 1}, nil
 }
 
 // cluster is one Redis and processes that share it, each with a source of its own to the same
@@ -74,6 +107,11 @@ func (c *cluster) Token(ctx context.Context) (auth.Token, error) {
 // process opens a process of the cluster.
 func (c *cluster) process(t *testing.T) (*auth.CachedSource, *counted) {
 	t.Helper()
+	return c.processWith(t, auth.Env{Process: "another-host/7"})
+}
+
+func (c *cluster) processWith(t *testing.T, env auth.Env) (*auth.CachedSource, *counted) {
+	t.Helper()
 	store, err := (&redis.Config{URL: redis.NewURL("redis://" + c.addr)}).Open()
 	if err != nil {
 		t.Fatal(err)
@@ -83,8 +121,8 @@ func (c *cluster) process(t *testing.T) (*auth.CachedSource, *counted) {
 	t.Cleanup(func() { _ = store.(interface{ Close() error }).Close() })
 	tokens := new(auth.Tokens)
 	t.Cleanup(func() { _ = tokens.Wait(context.Background()) })
-	return auth.Cached(auth.Credential{Key: "k", Owner: "demo", Source: c, Timeout: 10 * time.Second},
-		auth.Env{Now: time.Now, Cache: shared, Tokens: tokens}), shared
+	env.Now, env.Cache, env.Tokens = time.Now, shared, tokens
+	return auth.Cached(auth.Credential{Key: "k", Owner: "demo", Source: c, Timeout: 10 * time.Second}, env), shared
 }
 
 func all(n int, call func(i int)) {
@@ -271,4 +309,35 @@ func TestTokensRevokedTogetherAreNoLoginLoop(t *testing.T) {
 		t.Error("two tokens that were revoked together stop the logins")
 	}
 	want(t, first, "T3")
+}
+
+func TestSlowerLoginTakesTheNewerTokenOfAnotherProcess(t *testing.T) {
+	c := newCluster(t, 0)
+	slow, store := c.process(t)
+	other, _ := c.process(t)
+	store.beforePublish = func() { // the lease was lost meanwhile: another process has logged in
+		time.Sleep(2 * time.Millisecond)
+		if _, _, err := other.Refresh(t.Context()); err != nil {
+			t.Error(err)
+		}
+		settled(t, c)
+	}
+	want(t, slow, "T1") // for who waited
+	for range 1000 {
+		if got, err := slow.Token(t.Context()); err == nil && got.Value("token").Reveal() == "T2" {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Error("it keeps its own token, which a login after it may have ended; want T2")
+}
+
+func TestLeaseLostBeforeAnythingWasSentIsAskedForAgain(t *testing.T) {
+	c := newCluster(t, 0)
+	p, store := c.process(t)
+	store.loseFirst = true
+	want(t, p, "T1")
+	if n := store.leases.Load(); n != 2 || c.logins.Load() != 1 {
+		t.Errorf("%d leases and %d logins, want the second lease to make the one login", n, c.logins.Load())
+	}
 }

@@ -3,6 +3,8 @@ package auth
 import (
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,6 +19,20 @@ func (t Token) ValidAt(now time.Time, early time.Duration) bool {
 
 // refreshToken stays in the process: a cache may forget, and a refresh token must not be lost.
 const refreshToken = "refreshToken"
+
+// identity is what tells two tokens apart: the token itself, or all values of one that has other names.
+func (t Token) identity() Secret {
+	if token := t.Value("token"); !token.IsZero() {
+		return token
+	}
+	var all strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(t.Values)) {
+		if name != refreshToken {
+			all.WriteString(name + "\x00" + t.Values[name].Reveal() + "\x00")
+		}
+	}
+	return NewSecret(all.String())
+}
 
 // same reports whether two tokens would be sent alike; one may come from a cache, without its
 // refresh token.
@@ -40,10 +56,11 @@ type record struct {
 	Obtained   int64             `json:"obtained"`
 	Expiry     int64             `json:"expiry,omitempty"`
 	Generation uint64            `json:"generation"`
+	By         string            `json:"by,omitempty"`
 }
 
 func encodeToken(t Token) ([]byte, error) {
-	r := record{Values: make(map[string][]byte, len(t.Values)), Obtained: t.Obtained.UnixMilli(), Generation: t.Generation}
+	r := record{Values: make(map[string][]byte, len(t.Values)), Obtained: t.Obtained.UnixMilli(), Generation: t.Generation, By: t.by}
 	for name, value := range t.Values {
 		if name != refreshToken {
 			r.Values[name] = []byte(value.Reveal())
@@ -63,7 +80,7 @@ func decodeToken(data []byte) (Token, error) {
 	if len(data) > tokenBytes || json.Unmarshal(data, &r) != nil {
 		return Token{}, errBadRecord
 	}
-	t := Token{Values: make(map[string]Secret, len(r.Values)), Obtained: time.UnixMilli(r.Obtained), Generation: r.Generation}
+	t := Token{Values: make(map[string]Secret, len(r.Values)), Obtained: time.UnixMilli(r.Obtained), Generation: r.Generation, by: processName(r.By)}
 	for name, value := range r.Values {
 		if len(value) > 0 {
 			t.Values[name] = NewSecret(string(value))
@@ -76,6 +93,14 @@ func decodeToken(data []byte) (Token, error) {
 		t.Expiry = time.UnixMilli(r.Expiry)
 	}
 	return t, t.check()
+}
+
+// processName is what may be printed of a name that a cache brought.
+func processName(text string) string {
+	if len(text) > 100 || strings.ContainsFunc(text, func(r rune) bool { return r < '!' || r > '~' }) {
+		return ""
+	}
+	return text
 }
 
 // tokenBytes bounds all values of a token together: no header could carry more.

@@ -8,15 +8,22 @@ import (
 	"time"
 )
 
-// maxSources bounds how many credentials a process keeps at once; idle ones leave first.
-const maxSources = 10_000
+const (
+	defaultLimit   = 100_000
+	defaultMaxIdle = 24 * time.Hour
+	leaveAtOnce    = 100 // one in so many leaves when the limit is reached
+)
 
-// Tokens holds the live tokens of a process: one source per credential key, so that however
-// many authenticators use one credential, it has one token and one flight. The zero value is
-// ready to use.
+// Tokens holds the live tokens of a process by credential key, so that however many authenticators
+// use one credential, it has one token and one flight. The zero value is
+// ready to use. The fields are not changed after the first use.
 type Tokens struct {
+	Limit   int           // credentials kept at once; idle ones leave first; 0: 100,000
+	MaxIdle time.Duration // a credential, or a token without expiry in a cache, leaves after so long unused; 0: 24 h
+
 	mu      sync.Mutex
-	sources map[string]*CachedSource
+	byKey   map[string]*live
+	swept   time.Time // when idle tokens were last looked for
 	flights flights
 }
 
@@ -36,32 +43,53 @@ type TokenInfo struct {
 	Where                    string    // memory or request
 }
 
-// source returns the one source of key, made by build when there is none.
-func (t *Tokens) source(key string, build func() *CachedSource) *CachedSource {
+// known returns what is known of key: what build makes, when there is nothing yet.
+func (t *Tokens) known(key string, now time.Time, build func() *live) *live {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.sources[key]; s != nil {
+	if s := t.byKey[key]; s != nil {
 		s.used.Store(true)
 		return s
 	}
-	if t.sources == nil {
-		t.sources = map[string]*CachedSource{}
+	if t.byKey == nil {
+		t.byKey, t.swept = map[string]*live{}, now
 	}
-	if len(t.sources) >= maxSources {
-		t.forgetIdle()
+	if now.Sub(t.swept) >= t.maxIdle() {
+		t.swept = now
+		t.forgetIdle(len(t.byKey))
+	}
+	if limit := cmp.Or(t.Limit, defaultLimit); len(t.byKey) >= limit {
+		// Whoever was used since the last look gets a second chance; the second look finds all idle.
+		if some := limit/leaveAtOnce + 1; t.forgetIdle(some) == 0 {
+			t.forgetIdle(some)
+		}
 	}
 	s := build()
-	t.sources[key] = s
+	t.byKey[key] = s
 	return s
 }
 
-// forgetIdle drops the sources that nobody used since the last look (second chance).
-func (t *Tokens) forgetIdle() {
-	for key, s := range t.sources {
+// forgetIdle drops at most so many of the tokens that nobody used since the last look, and returns
+// how many it dropped.
+func (t *Tokens) forgetIdle(most int) (dropped int) {
+	for key, s := range t.byKey {
+		if dropped == most {
+			break
+		}
 		if !s.used.Swap(false) && !s.flying() {
-			delete(t.sources, key)
+			delete(t.byKey, key)
+			dropped++
 		}
 	}
+	return dropped
+}
+
+// maxIdle is MaxIdle or its default, for nil too.
+func (t *Tokens) maxIdle() time.Duration {
+	if t == nil {
+		return defaultMaxIdle
+	}
+	return cmp.Or(t.MaxIdle, defaultMaxIdle)
 }
 
 // List describes every token held, by owner and user.
@@ -69,7 +97,7 @@ func (t *Tokens) List() []TokenInfo {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var list []TokenInfo
-	for _, s := range t.sources {
+	for _, s := range t.byKey {
 		if snap := s.current.Load(); snap != nil {
 			list = append(list, s.info(snap))
 		}

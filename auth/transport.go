@@ -65,7 +65,10 @@ func (t *Transport) send(req *http.Request, own bool) (*http.Response, error) {
 		}
 		t.observe("refused", fmt.Sprintf("status %d; sending once more with a new token", res.StatusCode), 0)
 		drain(res)
-		res, stamp, err = t.try(req, body, false)
+		status := res.StatusCode
+		if res, stamp, err = t.try(req, body, false); err != nil && stamp == 0 {
+			err = fmt.Errorf("the system refused the credential (status %d), and there is no other: %w", status, err)
+		}
 	}
 	if err == nil && stamp != 0 && !t.refused(res.StatusCode) {
 		if p, ok := t.Auth.(*Placed); ok {

@@ -431,11 +431,14 @@ func TestObserverHearsEveryStep(t *testing.T) {
 	if _, err := tr.RoundTrip(get(t, "https://a.example/w?secret=1")); err != nil {
 		t.Fatal(err)
 	}
+	first, second := env.Keys.Fingerprint(auth.NewSecret("T1")), env.Keys.Fingerprint(auth.NewSecret("T2"))
 	want := []string{
+		"token: new, fingerprint " + first + ", expires in 1h0m0s",
 		"call: GET https://a.example:443/w: status 401",
 		"refused: status 401; sending once more with a new token",
+		"token: new, fingerprint " + second + ", expires in 1h0m0s",
 		"call: GET https://a.example:443/w: status 200",
-		"token: from memory, fingerprint " + env.Keys.Fingerprint(auth.NewSecret("T2")) + ", expires in 1h0m0s",
+		"token: from memory, asked for 0s ago by this process, fingerprint " + second + ", expires in 1h0m0s",
 		"call: GET https://a.example:443/w: status 200",
 	}
 	if !reflect.DeepEqual(steps, want) {

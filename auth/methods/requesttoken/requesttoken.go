@@ -53,7 +53,7 @@ func (c *Config) Open(env auth.Env) (auth.Authenticator, error) {
 	env.Redact.Learn(c.Secrets...)
 	source := auth.TokenSourceFunc(func(ctx context.Context) (auth.Token, error) { return c.login(ctx, env) })
 	if c.Timeout == PerCall {
-		return &auth.PerCall{Source: withDeadline(source, c.Request.Timeout()), Placement: c.Place, Redact: env.Redact}, nil
+		return &auth.PerCall{Source: auth.Measured(withDeadline(source, c.Request.Timeout()), c.Owner, env), Placement: c.Place, Redact: env.Redact}, nil
 	}
 	parts, err := c.key()
 	if err != nil {
