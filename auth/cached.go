@@ -83,7 +83,7 @@ type live struct {
 	fly        *flight
 	refused    *snapshot // the last one that was refused
 	generation uint64
-	seen       uint64 // newest generation read from the shared cache; only the flight touches it
+	seen       uint64   // newest generation read from the shared cache; only the flight touches it
 	trouble    *trouble // nil: there never was any
 }
 
@@ -253,6 +253,9 @@ func (c *CachedSource) land(fly *flight, token Token, err error) {
 	if err != nil {
 		fly.err = err
 		c.troubles().pace.fail(now, err, c.jitter())
+		if good := c.current.Load(); good != nil {
+			c.trouble.pace.hurry(now, good.expiry)
+		}
 	} else {
 		if c.trouble != nil {
 			c.trouble.pace.succeed()
@@ -286,6 +289,9 @@ func (c *CachedSource) lead(now time.Time) {
 func (c *CachedSource) snapshotOf(token Token) *snapshot {
 	snap := &snapshot{token: token, expiry: token.Expiry, shared: token.fromCache}
 	if !token.Expiry.IsZero() {
+		// A moment that was read has no monotonic part: were our clock set back, it would come later.
+		now := c.env.Now()
+		snap.expiry = now.Add(token.Expiry.Sub(now))
 		margin := c.cred.Margin
 		if margin == nil {
 			margin = DefaultMargin
@@ -293,7 +299,7 @@ func (c *CachedSource) snapshotOf(token Token) *snapshot {
 		// A token from another clock may end before it was obtained: its margin must not be negative.
 		early := max(0, margin(token.Expiry.Sub(token.Obtained)))
 		// Jitter only moves the renewal earlier, so that a fleet does not renew in step.
-		snap.stale = token.Expiry.Add(-early - time.Duration(float64(early)*c.jitter()/10))
+		snap.stale = snap.expiry.Add(-early - time.Duration(float64(early)*c.jitter()/10))
 	}
 	return snap
 }

@@ -43,6 +43,20 @@ func (p *pace) fail(now time.Time, err error, jitter float64) {
 	p.resume = now.Add(wait)
 }
 
+// hurry shortens the pause while there is a token that ends at expiry: half of what is left of it
+// is long enough to wait, so that an endpoint that is back before the end is found. A refusal or
+// a Retry-After is not hurried.
+func (p *pace) hurry(now, expiry time.Time) {
+	var t *TokenError
+	left := expiry.Sub(now)
+	if expiry.IsZero() || left <= 0 || errors.As(p.cause, &t) && (t.Refused() || t.RetryAfter > 0) {
+		return
+	}
+	if soon := now.Add(min(left, max(pauseShortest, left/2))); soon.Before(p.resume) {
+		p.resume = soon
+	}
+}
+
 func (p *pace) succeed() { p.failures, p.resume, p.cause = 0, time.Time{}, nil }
 
 // holds reports whether a failure still forbids to ask.

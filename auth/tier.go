@@ -209,6 +209,9 @@ func (c *CachedSource) recall(ctx context.Context, fly *flight) (Token, bool) {
 			c.forgetRefused(ctx, key)
 			return Token{}, false
 		}
+		if held := c.current.Load(); held != nil && token.same(held.token) {
+			return Token{}, false // the one that got stale; by a clock that was set back it is fresh again
+		}
 		return token, c.good(token) && !token.Obtained.Before(fly.since)
 	}
 	return Token{}, false

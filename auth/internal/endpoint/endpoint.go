@@ -114,6 +114,20 @@ func retryAfter(answer auth.Answer) time.Duration {
 	return 0
 }
 
+// skewFrom is how far apart two clocks are before it matters: Date has whole seconds, and was
+// written a while before it was read.
+const skewFrom = 30 * time.Second
+
+// Ahead is how far the endpoint's clock is ahead of ours, by its Date (RFC 9110, section 6.6.1);
+// 0: not worth telling.
+func Ahead(answer auth.Answer) time.Duration {
+	date, err := http.ParseTime(answer.Header.Get("Date"))
+	if ahead := date.Sub(answer.At); err == nil && ahead.Abs() >= skewFrom {
+		return ahead
+	}
+	return 0
+}
+
 // late is a deadline that passed, or a caller that left, in words for everybody.
 type late struct{ err error }
 

@@ -104,6 +104,8 @@ func (c *Config) login(ctx context.Context, env auth.Env) (auth.Token, error) {
 	if err != nil {
 		return auth.Token{}, err
 	}
+	ahead := endpoint.Ahead(answer)
+	answer.At = answer.At.Add(ahead) // moments in the answer are by the endpoint's clock
 	token, err := c.Request.Read(answer)
 	if errors.Is(err, auth.ErrNoSuccess) {
 		return auth.Token{}, endpoint.Refusal(name, answer, env.Redact)
@@ -115,7 +117,8 @@ func (c *Config) login(ctx context.Context, env auth.Env) (auth.Token, error) {
 		return auth.Token{}, &auth.TokenError{Endpoint: name, Status: answer.Status, Reason: err.Error()}
 	}
 	token.Obtained = answer.At
-	token.Expiry = c.expiry(token)
+	token.Expiry = c.expiry(token).Add(-ahead)
+	token.Obtained = answer.At.Add(-ahead)
 	return token, nil
 }
 
