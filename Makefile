@@ -1,7 +1,7 @@
 # `make` prints the list. All targets need Go; test also needs a C compiler, for -race.
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt vet lint test bench fuzz golden generate demo fleet build
+.PHONY: help check fmt vet lint test bench figures promises fuzz golden generate demo fleet build
 
 FUZZTIME ?= 60s
 BENCH    ?= .
@@ -28,6 +28,12 @@ bench: ## every benchmark, or BENCH=regexp; those beside peers are in test/bench
 	go test -run '^$$' -bench '$(BENCH)' -benchmem \
 		$$(grep -rl --include='*_test.go' --exclude-dir=bench '^func Benchmark' . | xargs -n1 dirname | sort -u)
 	cd test/bench && go test -run '^$$' -bench '$(BENCH)' -benchmem .
+
+figures: ## measures every goal beside peers, some minutes, and writes the table of docs/tokens.md
+	cd test/bench && go test -count=1 -v -run '^TestGoals$$' . -write $(CURDIR)/docs/tokens.md
+
+promises: ## keeps every promise of docs/tokens.md at full length, and writes what came of it there
+	go test -count=1 -v -timeout 90m ./test/promises/ -full -write $(CURDIR)/docs/tokens.md
 
 fuzz: ## every fuzz target, for FUZZTIME=60s each
 	@set -e; list=$$(go test -list '^Fuzz' ./...) || { echo "$$list" >&2; exit 1; }; \

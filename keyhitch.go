@@ -19,7 +19,6 @@ import (
 	"path/filepath"
 
 	"github.com/keyhitch/keyhitch/adapter"
-	"github.com/keyhitch/keyhitch/auth/dialects"
 	"github.com/keyhitch/keyhitch/cache/backends"
 )
 
@@ -31,8 +30,9 @@ var propertiesSchema []byte
 // PropertiesSchema returns the JSON Schema of a service instance.
 func PropertiesSchema() []byte { return bytes.Clone(propertiesSchema) }
 
-// Open opens an adapter: a home (a directory with entities/) or a service-instance file. What o
-// leaves open is taken from the environment and the file system of the process.
+// Open opens an adapter: a home (a directory with entities/), a configuration file in any
+// dialect, or env:, which is the port dialect's environment variables. What o leaves open is taken
+// from the environment and the file system of the process.
 func Open(path string, o adapter.Options) (*adapter.Adapter, error) {
 	o, err := Options(path, o)
 	if err != nil {
@@ -47,7 +47,7 @@ func Options(path string, o adapter.Options) (adapter.Options, error) {
 		return o, err
 	}
 	if o.Dialect == nil {
-		o.Dialect = dialects.All["iap"]
+		o.Dialect = dialectOf(o.Instance.Data)
 	}
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
@@ -72,6 +72,9 @@ func Options(path string, o adapter.Options) (adapter.Options, error) {
 func place(path string, o *adapter.Options) error {
 	wrong := func(reason string) error {
 		return &adapter.ConfigError{Problems: adapter.Problems{{File: path, Reason: reason}}}
+	}
+	if path == Environment {
+		return fromEnviron(o, os.Environ())
 	}
 	info, err := os.Stat(path)
 	switch {

@@ -64,6 +64,7 @@ type SharedCache struct {
 type File struct {
 	Name string
 	Data []byte
+	Made bool // it was made of something else: lines and columns would say nothing
 }
 
 // Assignment overrides one property: a.b.c and its value as text.
@@ -118,14 +119,34 @@ func (d *Definition) Open() (*Adapter, error) {
 	if err := a.share(); err != nil {
 		return nil, err
 	}
-	base := cmp.Or(o.Base, auth.NewBase())
-	a.env.Client = &http.Client{Transport: wire{base}}
-	main, err := d.instance(a.env, wire{base}, d.main)
+	calls, err := a.connect(cmp.Or(o.Base, auth.NewBase()))
+	if err != nil {
+		return nil, err
+	}
+	main, err := d.instance(a.env, calls, d.main)
 	if err != nil {
 		return nil, err
 	}
 	a.main = main
 	return a, nil
+}
+
+// connect makes what token requests and calls are sent over, and returns the latter.
+func (a *Adapter) connect(base *http.Transport) (http.RoundTripper, error) {
+	system := a.def.main.spec.System
+	if system == nil {
+		a.env.Client = &http.Client{Transport: wire{base}}
+		return wire{base}, nil
+	}
+	base, err := tuned(base, system)
+	if err != nil {
+		return nil, &ConfigError{Problems{{File: a.def.file, Pointer: a.def.at, Reason: err.Error()}}}
+	}
+	a.env.Client = &http.Client{Transport: wire{base}}
+	if system.MaxConcurrent == 0 {
+		return wire{base}, nil
+	}
+	return limited{wire{base}, make(chan struct{}, system.MaxConcurrent)}, nil
 }
 
 // share takes the cache that the instance asks for.
@@ -169,14 +190,21 @@ func (a *Adapter) Request(ctx context.Context, method, path string, header http.
 	return res, bare(err)
 }
 
-// newRequest joins the path to the origin. A path cannot name another host.
+// newRequest joins the path to the origin, or to the base URL where the dialect has one. A path
+// cannot name another host.
 func (a *Adapter) newRequest(ctx context.Context, method, path string, header http.Header, body io.Reader) (*http.Request, error) {
 	if strings.Contains(path, "://") && !strings.HasPrefix(path, "/") {
 		return nil, &CallError{Reason: "the path must not hold a host; write only what follows it, such as /api/v1/devices"}
 	}
 	path, _, _ = strings.Cut(path, "#")
 	path, query, _ := strings.Cut(path, "?")
-	u, err := join(a.main.base, auth.EscapeIllegal("/"+strings.TrimPrefix(path, "/"), "/"), auth.EscapeIllegal(query, "/?"))
+	path = "/" + strings.TrimPrefix(path, "/")
+	if a.main.spec.System != nil {
+		if path = "/" + strings.TrimLeft(path, "/"); path == "/" {
+			return nil, &CallError{Reason: "the path is empty; write what follows the base URL, such as /v1/devices"}
+		}
+	}
+	u, err := join(a.main.base, a.main.prefix+auth.EscapeIllegal(path, "/"), auth.EscapeIllegal(query, "/?"))
 	if err != nil {
 		return nil, err
 	}

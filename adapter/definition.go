@@ -119,7 +119,7 @@ func (d *Definition) instanceFile() (File, error) {
 	for _, name := range instanceFiles {
 		data, err := fs.ReadFile(d.options.Home, name)
 		if err == nil {
-			return File{name, data}, nil
+			return File{Name: name, Data: data}, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return File{}, &ConfigError{Problems{{File: name, Reason: "cannot be read: " + bareFile(err).Error()}}}
@@ -159,6 +159,9 @@ func (d *Definition) loadInstance() error {
 	}
 	d.doc = doc
 	d.report(doc, doc.Warnings())
+	if dialect, ok := d.options.Dialect.(auth.SystemDialect); ok {
+		return d.loadDocument(dialect, doc)
+	}
 	tree, ok := d.properties(doc)
 	if !ok {
 		d.report(doc, settings.Problems{{Reason: "is no service instance: it must be an object with host and authentication, or hold one in properties"}})
@@ -173,7 +176,7 @@ func (d *Definition) loadInstance() error {
 			return &CallError{Reason: "--set", Err: err}
 		}
 	}
-	expanded, found := settings.Expand(tree, d.at, settings.Lookup{Env: d.options.LookupEnv, File: d.options.ReadFile})
+	expanded, found := settings.Expand(tree, d.at, d.lookup())
 	d.report(doc, found)
 	if found.Fatal() {
 		return nil
@@ -218,7 +221,7 @@ func (d *Definition) problem(doc *settings.Document, p *settings.Problem) *Probl
 		}
 	}
 	line, column := p.Line, p.Column
-	if doc != nil && line == 0 {
+	if doc != nil && line == 0 && !d.options.Instance.Made {
 		line, column = doc.Position(p.Pointer)
 	}
 	return &Problem{File: d.file, Line: line, Column: column, Pointer: p.Pointer, Reason: p.Reason, Warning: p.Warning}
@@ -226,11 +229,12 @@ func (d *Definition) problem(doc *settings.Document, p *settings.Problem) *Probl
 
 // settled is one set of properties, checked, with its authentication.
 type settled struct {
-	tree  map[string]any // what it was made from; overrides are laid over it
-	props Properties
-	spec  auth.Spec
-	data  map[string]any // authData of the call
-	login time.Duration  // how long a token request may take; 0: there is none
+	tree   map[string]any // what it was made from; overrides are laid over it
+	props  Properties
+	spec   auth.Spec
+	prefix string         // path before that of a request; escaped
+	data   map[string]any // authData of the call
+	login  time.Duration  // how long a token request may take; 0: there is none
 }
 
 // settle checks the properties and compiles the authentication. authData is the call's own.
@@ -254,12 +258,7 @@ func (d *Definition) settle(tree map[string]any, authData map[string]any) (settl
 			return request, err
 		},
 	})
-	var more settings.Problems
-	if errors.As(err, &more) {
-		found = append(found, more...)
-	} else if err != nil {
-		found = append(found, &settings.Problem{Pointer: d.at + "/authentication", Reason: err.Error()})
-	}
+	found = append(found, problemsOf(err, d.at+"/authentication")...)
 	for _, n := range spec.Notes {
 		found = append(found, &settings.Problem{Pointer: n.Pointer, Reason: n.Reason, Warning: true})
 	}

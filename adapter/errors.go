@@ -126,7 +126,7 @@ func (e *wireError) Error() string {
 		return "the system closed the connection without an answer"
 	case errors.Is(e.err, http.ErrSchemeMismatch), errors.As(e.err, new(tls.RecordHeaderError)):
 		return "the system does not speak TLS; protocol http may be right"
-	case strings.Contains(e.err.Error(), "malformed "):
+	case strings.Contains(e.err.Error(), "malformed "), strings.Contains(e.err.Error(), "transport connection broken"):
 		return "the answer is not HTTP" // the cause quotes it
 	}
 	var dns *net.DNSError

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -112,7 +113,10 @@ func (v *veil) headers(header http.Header) http.Header {
 	return out
 }
 
-// readable writes stand-ins plainly where encoding has hidden them.
+// encoded finds stand-ins that encoding has hidden.
+var encoded = regexp.MustCompile(`%5Bredacted%5D|%7B(token|tokenp2|(%24\w+|\.)[^&]*?)%7D`)
+
+// readable writes stand-ins plainly.
 func readable(s string) string {
-	return strings.NewReplacer("%5Bredacted%5D", "[redacted]", "%7Btoken%7D", "{token}", "%7Btokenp2%7D", "{tokenp2}").Replace(s)
+	return encoded.ReplaceAllStringFunc(s, unescaped)
 }

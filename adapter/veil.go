@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -22,6 +23,9 @@ type veil struct {
 
 const hiddenValue = "[redacted]"
 
+// standIn is the place of a value that only an answer brings: {token}, {.access_token}, {$headers["X"]}.
+var standIn = regexp.MustCompile(`\{(token|\.|\$)`)
+
 // value is the value of a name.
 func (v *veil) value(name, value string) string {
 	if v.secret(name) && !v.standsIn(value) {
@@ -32,7 +36,7 @@ func (v *veil) value(name, value string) string {
 
 // standsIn reports whether a value already shows no secret, but where it would go.
 func (v *veil) standsIn(value string) bool {
-	return value == "" || !v.own && (strings.Contains(value, hiddenValue) || strings.Contains(value, "{token"))
+	return value == "" || !v.own && (strings.Contains(value, hiddenValue) || standIn.MatchString(value))
 }
 
 // caller hides what the caller himself sends, before credentials are added to it: afterwards his

@@ -75,13 +75,24 @@ func (p *Placed) Apply(req *http.Request) (Stamp, error) {
 	if err != nil {
 		return 0, err
 	}
-	r := p.rendered.Load()
-	if r == nil || r.snap != snap {
-		if r, err = p.render(snap); err != nil {
-			return 0, err
+	r, err := p.of(snap)
+	if err != nil && snap.shared && p.Source.Invalidate(Stamp(snap.token.Generation)) {
+		if snap, err = p.Source.get(req.Context()); err == nil { // a cached token that is none here
+			r, err = p.of(snap)
 		}
 	}
+	if err != nil {
+		return 0, err
+	}
 	return Stamp(snap.token.Generation), r.in.Apply(req)
+}
+
+// of returns what is written of a token: rendered before, or now.
+func (p *Placed) of(snap *snapshot) (*rendered, error) {
+	if r := p.rendered.Load(); r != nil && r.snap == snap {
+		return r, nil
+	}
+	return p.render(snap)
 }
 
 // headersOnly looks at what the placement wrote last; before the first token it is not known.

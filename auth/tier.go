@@ -15,7 +15,9 @@ import (
 const (
 	storeTimeout   = 2 * time.Second
 	cacheWarnEvery = time.Minute
-	leaseLongest   = 15 * time.Second // it is renewed while the login takes longer
+	storedLongest  = 10 * 365 * 24 * time.Hour // a token that ends in the year 9999 overflows a Duration
+	leaseShortest  = 100 * time.Millisecond
+	leaseLongest   = 3 * time.Second  // it is renewed while the login takes longer
 	storedBeyond   = 30 * time.Second // how long a record outlives its token, for clocks that differ
 )
 
@@ -77,14 +79,16 @@ func (c *CachedSource) together(ctx context.Context, fly *flight, shared cache.S
 // await returns the token that another process publishes; false: none came, and the lease may
 // be free. Signals may get lost, so the end of the lease is waited for too.
 func (c *CachedSource) await(ctx context.Context, fly *flight, shared cache.Shared, left time.Duration) (Token, bool) {
+	end := time.Now().Add(left + time.Millisecond) // what follows takes its time
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
+	_ = c.shift(ctx) // the shared clock is asked now, not when the token is there
 	signal, err := shared.Watch(watching, c.cred.Key)
 	c.cacheFailed(err)
 	if token, ok := c.recall(ctx, fly); ok { // published before we listened
 		return token, true
 	}
-	timer := time.NewTimer(left + time.Millisecond)
+	timer := time.NewTimer(time.Until(end))
 	defer timer.Stop()
 	select {
 	case <-signal:
@@ -110,6 +114,7 @@ func (c *CachedSource) holding(ctx context.Context, fly *flight, lease cache.Lea
 		return false
 	default:
 	}
+	go c.shift(ctx) // while the endpoint is asked
 	token, err := c.obtain(ctx)
 	if err != nil {
 		c.release(lease) // before the callers hear of it: their process may end
@@ -145,8 +150,9 @@ func (c *CachedSource) publish(fly *flight, lease cache.Lease) {
 		c.adopt(ctx, fly)
 	case errors.Is(err, cache.ErrPurged):
 		c.current.CompareAndSwap(fly.snap, nil) // dropped meanwhile: good for who waited, and no longer
-	default:
+	case err != nil: // a lease that nobody lets go is renewed for ever, and holds everybody up
 		c.cacheFailed(err)
+		c.cacheFailed(lease.Release(ctx))
 	}
 }
 
@@ -204,6 +210,9 @@ func (c *CachedSource) recall(ctx context.Context, fly *flight) (Token, bool) {
 		token, ok := c.read(ctx, key)
 		if !ok {
 			continue
+		}
+		if fly.not != nil && token.Obtained.Before(fly.not.token.Obtained) && !token.same(fly.not.token) {
+			return Token{}, false // older than the refused one: a cache that came back from before
 		}
 		if fly.not != nil && token.same(fly.not.token) {
 			c.forgetRefused(ctx, key)
@@ -301,12 +310,13 @@ func (c *CachedSource) ttl(fly *flight) time.Duration {
 	if fly.snap.expiry.IsZero() {
 		return c.env.Tokens.maxIdle()
 	}
-	return fly.snap.expiry.Sub(fly.landed)
+	return min(fly.snap.expiry.Sub(fly.landed), storedLongest)
 }
 
-// leaseTTL is longer than the login's own deadline where that is short.
+// leaseTTL is well within the login's own deadline: who waits for a holder that has died is to
+// see the end of the lease. A login that takes longer has it renewed.
 func (c *CachedSource) leaseTTL() time.Duration {
-	return min(c.timeout()+2*time.Second, leaseLongest)
+	return min(max(c.timeout()/2, leaseShortest), leaseLongest)
 }
 
 // landShared lands a token that another process, or an earlier one, has asked for.

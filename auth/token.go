@@ -89,6 +89,9 @@ func decodeToken(data []byte) (Token, error) {
 	if len(t.Values) == 0 {
 		return Token{}, errBadRecord
 	}
+	if r.Expiry > (latest+24*60*60)*1000 { // by a clock a little ahead
+		return Token{}, errBadRecord
+	}
 	if r.Expiry != 0 {
 		t.Expiry = time.UnixMilli(r.Expiry)
 	}

@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,30 +16,31 @@ import (
 	"github.com/keyhitch/keyhitch/internal/demo"
 )
 
+// schemas are what `keyhitch schema` prints, by name.
+var schemas = map[string]func() []byte{
+	"service-instance": keyhitch.PropertiesSchema,
+	"action":           entities.ActionSchema,
+	"port":             keyhitch.PortSchema,
+}
+
 func (a *app) schemaCommand() *cobra.Command {
+	names := slices.Sorted(maps.Keys(schemas))
 	return &cobra.Command{
-		Use:       "schema [service-instance|action]",
+		Use:       "schema [" + strings.Join(names, "|") + "]",
 		Short:     "JSON Schema of a configuration file",
-		Long:      "Prints the JSON Schema of a service instance or of an action.json file, for editors and checks.",
+		Long:      "Prints the JSON Schema of a service instance, an action.json file or a configuration in another\ndialect, for editors and checks.",
 		Example:   "  keyhitch schema service-instance > service-instance.schema.json",
-		ValidArgs: []string{"service-instance", "action"},
+		ValidArgs: names,
 		RunE: func(_ *cobra.Command, args []string) error {
-			name := "service-instance"
-			if len(args) == 1 {
-				name = args[0]
+			if len(args) > 1 {
+				return usage("schema takes one name: %s", strings.Join(names, ", "))
 			}
-			var data []byte
-			switch {
-			case len(args) > 1:
-				return usage("schema takes one name: service-instance or action")
-			case name == "service-instance":
-				data = keyhitch.PropertiesSchema()
-			case name == "action":
-				data = entities.ActionSchema()
-			default:
-				return usage("there is no schema %q; use service-instance or action", name)
+			name := firstOf(append(args, "service-instance")...)
+			schema, ok := schemas[name]
+			if !ok {
+				return usage("there is no schema %q; use one of %s", name, strings.Join(names, ", "))
 			}
-			_, err := a.out.Write(data)
+			_, err := a.out.Write(schema())
 			return err
 		},
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/keyhitch/keyhitch"
 	"github.com/keyhitch/keyhitch/adapter"
+	"github.com/keyhitch/keyhitch/auth"
 	"github.com/keyhitch/keyhitch/auth/dialects"
 	"github.com/keyhitch/keyhitch/internal/settings"
 )
@@ -154,10 +157,7 @@ func (a *app) locate(name string, s *source) error {
 	if name == "" {
 		return usage("ADAPTER is empty; name an adapter home, a service-instance file, or an entry of the project file")
 	}
-	if name == "env:" {
-		return unusable("env", "is configuration in the port dialect, which is not built yet; name an adapter home or a service-instance file")
-	}
-	if strings.ContainsAny(name, `/\`) {
+	if name == keyhitch.Environment || strings.ContainsAny(name, `/\`) {
 		return nil
 	}
 	p, err := a.readProject()
@@ -183,26 +183,24 @@ func (a *app) locate(name string, s *source) error {
 }
 
 // planned are dialects that CONTRACT names and that are not built yet.
-var planned = []string{"port", "forge", "authnsh"}
+var planned = []string{"forge", "authnsh"}
 
 func unknownDialect(name string) error {
-	for _, p := range planned {
-		if name == p {
-			return unusable("--dialect "+name, "is not built yet; iap is")
-		}
+	known := strings.Join(slices.Sorted(maps.Keys(dialects.All)), ", ")
+	if slices.Contains(planned, name) {
+		return unusable("--dialect "+name, "is not built yet; use one of %s", known)
 	}
-	return usage("there is no dialect %q; use iap", name)
+	return usage("there is no dialect %q; use one of %s", name, known)
 }
 
 // marks are members by which other dialects are told.
 var marks = []struct{ member, inside, dialect string }{
-	{"customAuthRequest", "", "port"}, {"authType", "", "port"}, {"integration", "config", "port"},
 	{"providers", "auth", "forge"}, {"provider_kind", "", "authnsh"},
 }
 
 // knownDialect refuses a configuration that is clearly in a dialect that is not built yet.
 func (a *app) knownDialect(s *source) error {
-	if s.Home != nil || a.dialect != "" {
+	if _, whole := s.Dialect.(auth.SystemDialect); whole || s.Home != nil || a.dialect != "" {
 		return nil
 	}
 	doc, err := settings.Parse(s.Instance.Data)

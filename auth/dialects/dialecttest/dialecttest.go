@@ -2,7 +2,11 @@
 // dialect, gives the same request on the wire.
 //
 //	<dialect>/testdata/<intent>.json   the intent in the dialect's own words
-//	testdata/<intent>.http             the one request that every dialect must make of it
+//	testdata/<intent>.http             the one request that every dialect must make of it; where it
+//	                                   has two, parted by ###, the first is the token request
+//
+// The token requests are answered with token T1 and second token S1, then T2 and S2, and so on.
+// With interval.json (a token is good for an hour) and token-header.json, a token's life is tried.
 //
 // A dialect that cannot say an intent leaves its file out; NeedAll lists those it must have.
 package dialecttest
@@ -18,6 +22,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"path"
 	"strings"
 	"testing"
@@ -45,11 +50,19 @@ func Run(t *testing.T, d auth.Dialect, files fs.FS, must ...string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := sent(t, d, raw)
+			login, got := sent(t, d, raw)
+			if strings.Contains(string(want), "\n###\n") {
+				got = normal(login) + "\n###\n" + got
+			}
 			if normal(got) != normal(string(want)) {
 				t.Errorf("sent\n%s\nwant\n%s", got, want)
 			}
 		})
+	}
+	for _, l := range lives {
+		if raw, err := fs.ReadFile(files, l.intent+".json"); err == nil {
+			t.Run(l.name, func(t *testing.T) { l.check(t, d, raw) })
+		}
 	}
 	t.Run("an unknown setting is named", func(t *testing.T) { unknownSetting(t, d) })
 	t.Run("no secret in any error", func(t *testing.T) { secretErrors(t, d) })
@@ -67,20 +80,11 @@ func intents(t *testing.T) []string {
 	return files
 }
 
-// sent is the request that a standard call becomes under the intent.
-func sent(t *testing.T, d auth.Dialect, raw []byte) string {
+// sent is the last token request, and the request that a standard call becomes under the intent.
+func sent(t *testing.T, d auth.Dialect, raw []byte) (login, call string) {
 	t.Helper()
-	spec, err := d.Parse(auth.Source{Raw: decode(t, raw), At: "/authentication", Owner: "test", Declared: declared})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := spec.Config.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	authenticator, err := spec.Config.Open(env(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := new(tokens)
+	_, authenticator := open(t, d, raw, env(t, server))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://system.test/things?q=1", strings.NewReader(`{"a":1}`))
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +97,23 @@ func sent(t *testing.T, d auth.Dialect, raw []byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	return server.last, string(text)
+}
+
+func open(t *testing.T, d auth.Dialect, raw []byte, e auth.Env) (auth.Spec, auth.Authenticator) {
+	t.Helper()
+	spec, err := d.Parse(auth.Source{Raw: decode(t, raw), At: "/authentication", Owner: "test", Declared: declared})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := spec.Config.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	authenticator, err := spec.Config.Open(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spec, authenticator
 }
 
 func decode(t *testing.T, raw []byte) any {
@@ -107,22 +127,30 @@ func decode(t *testing.T, raw []byte) any {
 	return tree
 }
 
-// env answers every token request with token T1 and second token S1.
-func env(t *testing.T) auth.Env {
+// env is an environment whose token endpoint is server.
+func env(t *testing.T, server *tokens) auth.Env {
 	t.Helper()
 	keys, err := auth.NewKeyer(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return auth.Env{Now: time.Now, Keys: keys, Tokens: new(auth.Tokens), Client: &http.Client{Transport: roundTrip(func(*http.Request) *http.Response {
-		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"token":"T1","second":"S1"}`))}
-	})}}
+	return auth.Env{Now: time.Now, Keys: keys, Tokens: new(auth.Tokens), Client: &http.Client{Transport: server},
+		Jitter: func() float64 { return 0 }}
 }
 
-type roundTrip func(*http.Request) *http.Response
+// tokens is a token endpoint: it answers its nth request with token Tn and second token Sn.
+type tokens struct {
+	n    int
+	last string // request, as text
+}
 
 // RoundTrip answers.
-func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req), nil }
+func (s *tokens) RoundTrip(req *http.Request) (*http.Response, error) {
+	text, err := httputil.DumpRequest(req, true)
+	s.n, s.last = s.n+1, string(text)
+	body := fmt.Sprintf(`{"token":"T%d","second":"S%d"}`, s.n, s.n)
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, err
+}
 
 // declared is the token request of a definition: who logs in, and how the answer is read.
 func declared(login auth.Login) (auth.TokenRequest, error) { return tokenRequest{login}, nil }
@@ -132,7 +160,15 @@ type tokenRequest struct{ login auth.Login }
 // New sends the login as a form.
 func (r tokenRequest) New(ctx context.Context, reveal bool) (*http.Request, error) {
 	body := fmt.Sprintf("user=%s&pass=%s", r.login.Username.MaskedUnless(reveal).Reveal(), r.login.Password.MaskedUnless(reveal).Reveal())
-	return http.NewRequestWithContext(ctx, http.MethodPost, "http://system.test/token", strings.NewReader(body))
+	if r.login.GrantType != "" {
+		body = fmt.Sprintf("grant_type=%s&client_id=%s&client_secret=%s", r.login.GrantType, r.login.ClientID,
+			url.QueryEscape(r.login.ClientSecret.MaskedUnless(reveal).Reveal()))
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://system.test/token", strings.NewReader(body))
+	if err == nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return req, err
 }
 
 // Read reads both tokens.

@@ -15,7 +15,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	dialecttest.Run(t, iap.Dialect{}, os.DirFS("testdata"), "basic", "static-header", "static-query", "static-body",
-		"token-header", "token-query", "token-body", "token-pair", "none")
+		"token-header", "token-query", "token-body", "token-pair", "none", "client-credentials")
 }
 
 // noRequest is a definition whose token request is never made.

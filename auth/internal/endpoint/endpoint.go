@@ -109,7 +109,7 @@ func retryAfter(answer auth.Answer) time.Duration {
 		return time.Duration(min(max(seconds, 0), 1e9)) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return max(0, at.Sub(answer.At))
+		return max(0, at.Sub(answer.At.Add(Ahead(answer)))) // a date by the endpoint's clock
 	}
 	return 0
 }

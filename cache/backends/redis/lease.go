@@ -88,11 +88,8 @@ func (l *lease) Release(ctx context.Context) error {
 		return nil
 	default:
 	}
-	err := l.release(ctx)
-	if err == nil {
-		l.end(false)
-	}
-	return err
+	l.end(false) // at worst Redis does not hear of it: nobody renews it, so it ends by itself
+	return l.release(ctx)
 }
 
 func (l *lease) release(ctx context.Context) error {
