@@ -190,3 +190,45 @@ func TestAnotherSealKeyIsAnotherFleet(t *testing.T) {
 		t.Errorf("names in Redis: %s; want ours, and none that tells a user", keys)
 	}
 }
+
+func TestExplanationTellsWhichProcessAskedForASharedToken(t *testing.T) {
+	f := newFleet(t)
+	first := f.start(t)
+	first.send(1, 1)
+	first.end(t, 1)
+	second := f.start(t, "--explain")
+	second.send(1, 1)
+	second.end(t, 1)
+	host, _ := os.Hostname()
+	want := fmt.Sprintf("ago by %s/%d, fingerprint ", host, first.cmd.Process.Pid)
+	if told := second.stderr.String(); !strings.Contains(told, "from the shared cache, asked for ") || !strings.Contains(told, want) {
+		t.Errorf("explained:\n%swant the shared cache and %q", told, want)
+	}
+}
+
+func TestTokensAreShownAndDroppedOnBothTiers(t *testing.T) {
+	f := newFleet(t)
+	token := func(what string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), binary, "token", f.home, what, "--set", "authentication.token_cache=redis", "-o", "json")
+		cmd.Env = f.env
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("token %s: %v", what, err)
+		}
+		return string(out)
+	}
+	if out := token("show"); strings.TrimSpace(out) != "[]" {
+		t.Errorf("before any login: %s, want nothing", out)
+	}
+	if out := token("refresh"); !strings.Contains(out, `"source":"request"`) {
+		t.Errorf("refreshed: %s", out)
+	}
+	if out := token("show"); !strings.Contains(out, `"source":"redis"`) || f.system.logins.Load() != 1 {
+		t.Errorf("another process shows %s after %d logins, want the token in Redis and 1", out, f.system.logins.Load())
+	}
+	token("drop")
+	if out := token("show"); strings.TrimSpace(out) != "[]" {
+		t.Errorf("after the drop: %s, want nothing", out)
+	}
+}

@@ -73,6 +73,7 @@ func TestR17PoisonedRecordIsIgnoredAndHealedByOneRequest(t *testing.T) {
 			key := tokenKey(t, server)
 			server.Do("SET", inRedis(key, "token"), poison(s, key))
 			wantHealed(t, s)
+			measured(t, "R17", "%s: never sent, logged, and healed by 1 request", name)
 		})
 	}
 }
