@@ -1,13 +1,13 @@
 # `make` prints the list. All targets need Go; test also needs a C compiler, for -race.
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt vet lint test bench figures promises fuzz golden generate demo fleet build
+.PHONY: help check fmt vet lint test bench figures bench-gateway promises fuzz golden generate demo fleet build
 
 FUZZTIME ?= 60s
 BENCH    ?= .
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 check: fmt vet lint test ## all that a change must pass
 
@@ -31,6 +31,9 @@ bench: ## every benchmark, or BENCH=regexp; those beside peers are in test/bench
 
 figures: ## measures every goal beside peers, some minutes, and writes the table of docs/tokens.md
 	cd test/bench && go test -count=1 -v -run '^TestGoals$$' . -write $(CURDIR)/docs/tokens.md
+
+bench-gateway: ## measures the gateway beside others, some minutes, and writes the table of docs/gateway.md; needs wrk
+	cd test/bench && CGO_ENABLED=0 go test -count=1 -v -timeout 30m -run '^TestGateway$$' . -write $(CURDIR)/docs/gateway.md
 
 promises: ## keeps every promise of docs/tokens.md at full length, and writes what came of it there
 	go test -count=1 -v -timeout 90m ./test/promises/ -full -write $(CURDIR)/docs/tokens.md

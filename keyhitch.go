@@ -56,7 +56,7 @@ func Options(path string, o adapter.Options) (adapter.Options, error) {
 		o.ReadFile = readFile
 	}
 	if o.SharedCache == nil {
-		o.SharedCache = sharedCache(&adapter.Options{LookupEnv: o.LookupEnv, ReadFile: o.ReadFile})
+		o.SharedCache = sharedCache(&adapter.Options{LookupEnv: o.LookupEnv, ReadFile: o.ReadFile}, Redis{})
 	}
 	if o.Cache == nil {
 		store, err := backends.All["local"]().Open()

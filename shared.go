@@ -21,18 +21,35 @@ const (
 	envPlain    = "KEYHITCH_INSECURE_PLAIN_TOKENS"
 )
 
-// sharedCache opens the Redis that the environment names. It makes no calls.
-func sharedCache(o *adapter.Options) func() (adapter.SharedCache, error) {
+// Redis says where `token_cache: redis` keeps tokens, and how they are sealed there. What is absent
+// is as the environment says, which also beats what is here: KEYHITCH_REDIS_URL, KEYHITCH_SEAL_KEY
+// or KEYHITCH_SEAL_KEY_FILE.
+type Redis struct {
+	URL     auth.Secret
+	SealKey auth.Secret
+	Prefix  string // begins every name in Redis; empty: keyhitch
+}
+
+// SharedCache opens that Redis, for adapter.Options. It makes no calls.
+func SharedCache(r Redis) func() (adapter.SharedCache, error) {
+	return sharedCache(&adapter.Options{LookupEnv: os.LookupEnv, ReadFile: readFile}, r)
+}
+
+func sharedCache(o *adapter.Options, r Redis) func() (adapter.SharedCache, error) {
 	return func() (adapter.SharedCache, error) {
-		text, _ := o.LookupEnv(envRedis)
-		if text == "" {
-			return adapter.SharedCache{}, fmt.Errorf("redis needs %s, such as redis://127.0.0.1:6379", envRedis)
+		where, url := envRedis, redis.URL{}
+		if text, _ := o.LookupEnv(envRedis); text != "" {
+			url = redis.NewURL(text)
+		} else if !r.URL.IsZero() {
+			where, url = "cache.redis.url", redis.NewURL(r.URL.Reveal())
+		} else {
+			return adapter.SharedCache{}, fmt.Errorf("redis needs %s, such as redis://127.0.0.1:6379, or cache.redis.url in the project file", envRedis)
 		}
-		store, err := (&redis.Config{URL: redis.NewURL(text)}).Open()
+		store, err := (&redis.Config{URL: url, Prefix: r.Prefix}).Open()
 		if err != nil {
-			return adapter.SharedCache{}, fmt.Errorf("%s: %w", envRedis, withoutPointer(err))
+			return adapter.SharedCache{}, fmt.Errorf("%s: %w", where, withoutPointer(err))
 		}
-		shared, err := sealedCache(o, store)
+		shared, err := sealedCache(o, store, r.SealKey)
 		shared.Process = processName()
 		return shared, err
 	}
@@ -49,11 +66,11 @@ func processName() string {
 
 // withoutPointer drops the place in a Config, which the reader of a variable does not have.
 func withoutPointer(err error) error {
-	return errors.New(strings.TrimPrefix(err.Error(), "/url: "))
+	return errors.New(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "/url: "), "/prefix: "))
 }
 
-func sealedCache(o *adapter.Options, store cache.Store) (adapter.SharedCache, error) {
-	text, err := sealKeys(o)
+func sealedCache(o *adapter.Options, store cache.Store, otherwise auth.Secret) (adapter.SharedCache, error) {
+	text, where, err := sealKeys(o, otherwise)
 	if err != nil {
 		return adapter.SharedCache{}, err
 	}
@@ -62,7 +79,7 @@ func sealedCache(o *adapter.Options, store cache.Store) (adapter.SharedCache, er
 	}
 	keys, err := sealed.ParseKeys(text)
 	if err != nil {
-		return adapter.SharedCache{}, fmt.Errorf("%s: %w", envSeal, err)
+		return adapter.SharedCache{}, fmt.Errorf("%s: %w", where, err)
 	}
 	names, err := keys.Derive("cache names")
 	if err != nil {
@@ -72,22 +89,23 @@ func sealedCache(o *adapter.Options, store cache.Store) (adapter.SharedCache, er
 	return adapter.SharedCache{Store: sealed.New(store, keys), Keys: keyer}, err
 }
 
-func sealKeys(o *adapter.Options) (string, error) {
+// sealKeys returns the seal keys, and where they stand.
+func sealKeys(o *adapter.Options, otherwise auth.Secret) (keys, where string, err error) {
 	if text, _ := o.LookupEnv(envSeal); text != "" {
-		return text, nil
+		return text, envSeal, nil
 	}
 	file, _ := o.LookupEnv(envSealFile)
 	if file == "" {
-		return "", nil
+		return otherwise.Reveal(), "cache.redis.seal_key", nil
 	}
 	data, err := o.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("%s: %s: %w", envSealFile, file, bare(err))
+		return "", "", fmt.Errorf("%s: %s: %w", envSealFile, file, bare(err))
 	}
 	if strings.TrimSpace(string(data)) == "" {
-		return "", fmt.Errorf("%s: %s is empty; `keyhitch secret key` makes a key", envSealFile, file)
+		return "", "", fmt.Errorf("%s: %s is empty; `keyhitch secret key` makes a key", envSealFile, file)
 	}
-	return strings.TrimSpace(string(data)), nil
+	return strings.TrimSpace(string(data)), envSealFile, nil
 }
 
 // plainCache is the named way to do without sealing. Names are then hashed with a key that

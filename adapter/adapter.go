@@ -164,7 +164,11 @@ func (a *Adapter) share() error {
 			return nil
 		}
 	}
-	return &ConfigError{Problems{{File: d.file, Pointer: d.at + "/authentication/token_cache", Reason: err.Error()}}}
+	pointer := "/authentication/token_cache"
+	if d.main.spec.System != nil {
+		pointer = "/tokenCache"
+	}
+	return &ConfigError{Problems{{File: d.file, Pointer: d.at + pointer, Reason: err.Error()}}}
 }
 
 // Name is how messages call the adapter.
@@ -202,6 +206,9 @@ func (a *Adapter) newRequest(ctx context.Context, method, path string, header ht
 	if a.main.spec.System != nil {
 		if path = "/" + strings.TrimLeft(path, "/"); path == "/" {
 			return nil, &CallError{Reason: "the path is empty; write what follows the base URL, such as /v1/devices"}
+		}
+		if a.main.prefix != "" && climbs(path) {
+			return nil, &CallError{Reason: "the path must not hold .. as one of its parts: it is joined to the base URL's, and would leave that"}
 		}
 	}
 	u, err := join(a.main.base, a.main.prefix+auth.EscapeIllegal(path, "/"), auth.EscapeIllegal(query, "/?"))

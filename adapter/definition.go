@@ -164,7 +164,7 @@ func (d *Definition) loadInstance() error {
 	}
 	tree, ok := d.properties(doc)
 	if !ok {
-		d.report(doc, settings.Problems{{Reason: "is no service instance: it must be an object with host and authentication, or hold one in properties"}})
+		d.report(doc, settings.Problems{{Reason: noInstance(doc.Root())}})
 		return nil
 	}
 	shape := settings.ShapeOf(Properties{})
@@ -176,7 +176,7 @@ func (d *Definition) loadInstance() error {
 			return &CallError{Reason: "--set", Err: err}
 		}
 	}
-	expanded, found := settings.Expand(tree, d.at, d.lookup())
+	expanded, found := d.expand(tree)
 	d.report(doc, found)
 	if found.Fatal() {
 		return nil

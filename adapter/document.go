@@ -1,7 +1,10 @@
 package adapter
 
 import (
+	"cmp"
 	"errors"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,7 +15,12 @@ import (
 // loadDocument reads a configuration whose dialect also says where the system is. It has no
 // declared actions: Request and Client lead to the system.
 func (d *Definition) loadDocument(dialect auth.SystemDialect, doc *settings.Document) error {
+	defer d.sortProblems()
 	tree, at, notes, ok := dialect.Tree(doc.Root())
+	if !ok {
+		// Somebody has named the dialect, so there is nothing to find out.
+		tree, ok = doc.Root().(map[string]any)
+	}
 	if !ok {
 		d.report(doc, settings.Problems{{Reason: "is no configuration in the " + dialect.Name() + " dialect"}})
 		return nil
@@ -31,14 +39,49 @@ func (d *Definition) loadDocument(dialect auth.SystemDialect, doc *settings.Docu
 			}
 		}
 	}
-	expanded, found := settings.Expand(assigned, at, d.lookup())
-	d.report(doc, found)
-	if found.Fatal() || len(notes) > 0 {
+	expanded, unresolved := d.expand(assigned)
+	d.report(doc, unresolved)
+	if len(notes) > 0 {
 		return nil
 	}
-	d.main, found = d.settleDocument(dialect, expanded)
-	d.report(doc, found)
+	// What a reference does not bring hides no other problem: its text stays, and stands in.
+	settled, found := d.settleDocument(dialect, expanded)
+	d.main = settled
+	d.report(doc, beyond(unresolved, found))
 	return nil
+}
+
+// sortProblems brings the problems into the order of the file.
+func (d *Definition) sortProblems() {
+	slices.SortStableFunc(d.problems, func(a, b *Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+}
+
+// beyond returns what was found elsewhere than at unresolved references or below.
+func beyond(unresolved, found settings.Problems) settings.Problems {
+	return slices.DeleteFunc(found, func(p *settings.Problem) bool {
+		return slices.ContainsFunc(unresolved, func(u *settings.Problem) bool {
+			return p.Pointer == u.Pointer || strings.HasPrefix(p.Pointer, u.Pointer+"/")
+		})
+	})
+}
+
+// noInstance says why a document is no service instance, and what it may have been meant for.
+func noInstance(root any) string {
+	document, _ := root.(map[string]any)
+	if _, has := document["baseUrl"]; has {
+		return "has a baseUrl, but no authType; write authType beside it (none, bearer_token, basic, api_key or custom), or name the dialect (--dialect port)"
+	}
+	return "is no service instance: it must be an object with host and authentication, or hold one in properties"
+}
+
+// climbs reports whether a part of a path is .., in any spelling.
+func climbs(path string) bool {
+	return slices.ContainsFunc(strings.Split(path, "/"), func(part string) bool {
+		plain, err := url.PathUnescape(part)
+		return err == nil && plain == ".."
+	})
 }
 
 func (d *Definition) lookup() settings.Lookup {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/keyhitch/keyhitch/adapter"
+	"github.com/keyhitch/keyhitch/auth/dialects/iap"
 	"github.com/keyhitch/keyhitch/auth/dialects/port"
 )
 
@@ -310,9 +311,19 @@ func TestProblemsOfAConfigurationHaveTheirPlace(t *testing.T) {
  "customAuthRequest": "{\"endpoint\": \"/t\"}",
  "customAuthRequestTemplate": "{\"headers\": {\"X\": \"{{ .x }}\"}}"}`, []string{"port.json:3:", "headers.X"}},
 		"unset variable": {`{"baseUrl": "http://a.test", "authType": "bearer_token", "apiToken": "${env:SURELY_NOT_SET}"}`, []string{"port.json:1:", "/apiToken", "SURELY_NOT_SET"}},
+		"unset variables hide nothing": {`{"baseUrl": "${env:SURELY_NOT_SET}",
+ "authType": "custom", "clientCertificate": "x", "clientPrivateKey": "${env:SURELY_NOT_SET_2}",
+ "customAuthRequest": {"endpoint": "/${env:SURELY_NOT_SET_3}", "method": "FETCH", "reauthenticateIntervalSeconds": "${env:SURELY_NOT_SET_4}"},
+ "customAuthRequestTemplate": {"headers": {"X": "{{x}}"}},
+ "timeot": 5}`, []string{"port.json:1:13: /baseUrl: wants the environment variable SURELY_NOT_SET, which is not set\nport.json:2:",
+			"SURELY_NOT_SET_2, which is not set\nport.json:3:", "SURELY_NOT_SET_3, which is not set\nport.json:3:", "/customAuthRequest/method: must be one of",
+			"SURELY_NOT_SET_4, which is not set\nport.json:4:", "headers.X: {{x}} at character 1 is no expression; write {{.x}}\nport.json:5:", "/timeot: is not a known property"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := adapter.Open(adapter.Options{Dialect: port.Dialect{}, Instance: adapter.File{Name: "port.json", Data: []byte(tt.data)}, LookupEnv: os.LookupEnv})
+			if err != nil && name == "unset variables hide nothing" && strings.Count(err.Error(), "\n") != 6 {
+				t.Errorf("got %v, want 7 problems", err)
+			}
 			if err == nil {
 				t.Fatal("it opens")
 			}
@@ -322,6 +333,29 @@ func TestProblemsOfAConfigurationHaveTheirPlace(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Who names the dialect need not write authType.
+func TestDialectThatIsNamedIsNotLookedFor(t *testing.T) {
+	p := newPortal(t)
+	p.valid = ""
+	a, err := adapter.Open(adapter.Options{Dialect: port.Dialect{}, Instance: adapter.File{Name: "p.json", Data: []byte(text(object{"baseUrl": p.URL}))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := ask(t, a, "GET", "/x"); status != 200 {
+		t.Errorf("status %d, want 200 without a credential", status)
+	}
+	for data, want := range map[string]string{`[1]`: "is no configuration in the port dialect", `{"baseURL":1}`: "/baseUrl: is required"} {
+		_, err = adapter.Open(adapter.Options{Dialect: port.Dialect{}, Instance: adapter.File{Name: "p.json", Data: []byte(data)}})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", data, err, want)
+		}
+	}
+	_, err = adapter.Open(adapter.Options{Dialect: iap.Dialect{}, Instance: adapter.File{Name: "p.json", Data: []byte(`{"baseUrl":"https://a.test"}`)}})
+	if err == nil || !strings.Contains(err.Error(), "has a baseUrl, but no authType; write authType") {
+		t.Errorf("got %v, want a hint at authType", err)
 	}
 }
 

@@ -48,6 +48,9 @@ const shortestAuthData = 8
 // secrets are those that the method does not know of.
 func (s *settled) secrets() []auth.Secret {
 	list := []auth.Secret{s.props.Proxy.Password, s.props.SSL.Passphrase, s.props.Mongo.Password, s.props.Mongo.URL}
+	if s.spec.System != nil {
+		list = append(list, s.spec.System.PrivateKey)
+	}
 	list = append(list, dataSecrets(s.props.Request.GlobalRequest.AuthData)...)
 	return append(list, dataSecrets(s.data)...)
 }

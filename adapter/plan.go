@@ -77,7 +77,8 @@ func (a *Adapter) plan(ctx context.Context, in *instance, req *http.Request, rev
 	if _, err := plan.Auth.Apply(req); err != nil {
 		return nil, err
 	}
-	p, err := veil.planned("call", req, nil) // its body is hidden already
+	p, err := veil.planned("call", req, nil)
+	p.Body = veil.merged(p.Body, req.Header.Get("Content-Type"))
 	return append(list, p), err
 }
 

@@ -64,6 +64,19 @@ func (v *veil) caller(req *http.Request) error {
 	return nil
 }
 
+// merged hides by value what credentials brought into a body that was hidden by name before:
+// by name again, stand-ins would go too.
+func (v *veil) merged(text, contentType string) string {
+	if v == nil {
+		return text
+	}
+	values := &veil{secret: func(string) bool { return false }, scrub: v.scrub}
+	if strings.HasPrefix(contentType, "application/x-www-form-urlencoded") || json.Valid([]byte(text)) {
+		return values.body(text, contentType)
+	}
+	return v.scrub(text)
+}
+
 // part is a piece of a text; names are kept as they are.
 type part struct {
 	text string
@@ -92,7 +105,7 @@ func (v *veil) url(u *url.URL) string {
 		return u.String()
 	}
 	origin := &url.URL{Scheme: u.Scheme, Host: u.Host}
-	text := origin.String() + v.scrub(u.EscapedPath())
+	text := v.scrub(origin.String()) + v.scrub(u.EscapedPath())
 	if u.RawQuery != "" || u.ForceQuery {
 		text += "?" + v.form(u.RawQuery)
 	}

@@ -26,7 +26,9 @@ func tuned(base *http.Transport, s *auth.System) (*http.Transport, error) {
 	if config != nil {
 		base.TLSClientConfig = config
 	}
-	base.ResponseHeaderTimeout = s.Timeout
+	if s.Timeout > 0 {
+		base.ResponseHeaderTimeout = s.Timeout
+	}
 	return base, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -78,14 +79,19 @@ func readBody(req *http.Request) ([]byte, error) {
 		return nil, nil
 	}
 	defer func() { _ = req.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(req.Body, maxBody+1))
+	var data bytes.Buffer
+	data.Grow(int(min(max(req.ContentLength, 0), maxBody)) + bytes.MinRead) // its end is read with room to spare
+	_, err := data.ReadFrom(io.LimitReader(req.Body, maxBody+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the request body: %w", err)
 	}
-	if len(data) > maxBody {
+	if data.Len() > maxBody {
 		return nil, misplaced("which is larger than %d bytes", maxBody)
 	}
-	return data, nil
+	if k, ok := req.Body.(*keeper); ok {
+		k.data, k.full = data.Bytes(), true // what comes of it is another slice
+	}
+	return data.Bytes(), nil
 }
 
 func patchForm(old []byte, fields []bodyField) ([]byte, error) {
@@ -101,22 +107,14 @@ func patchJSON(old []byte, fields []bodyField) ([]byte, error) {
 	if len(bytes.TrimSpace(old)) == 0 {
 		old = []byte("{}")
 	}
-	for _, f := range fields {
-		value, err := f.quoted()
-		if err != nil {
-			return nil, err
-		}
-		if old, err = setMember(old, f.path, value, 0); err != nil {
-			return nil, err
-		}
-	}
-	return old, nil
+	return setMembers(old, fields, 0)
 }
 
 var errNoObject = misplaced("which is not a JSON object")
 
-// setMember returns object with the value at path, every other member byte for byte as it was.
-func setMember(object []byte, path []string, value []byte, depth int) ([]byte, error) {
+// setMembers returns object with the fields' values at their paths, every other member byte for
+// byte as it was.
+func setMembers(object []byte, fields []bodyField, depth int) ([]byte, error) {
 	if jsontext.Value(object).Kind() != '{' {
 		if depth == 0 {
 			return nil, errNoObject
@@ -127,50 +125,68 @@ func setMember(object []byte, path []string, value []byte, depth int) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
+	for _, f := range fields {
+		if members, err = setMember(members, f, depth); err != nil {
+			return nil, err
+		}
+	}
+	return joinObject(members), nil
+}
+
+// setMember puts one field behind the others; what had its name goes.
+func setMember(members []member, f bodyField, depth int) ([]member, error) {
 	kept, nested := members[:0], []byte("{}")
 	for _, m := range members {
-		if m.name == path[0] {
+		if m.is(f.path[0]) {
 			nested = m.value
 			continue
 		}
 		kept = append(kept, m)
 	}
-	if len(path) > 1 {
-		if value, err = setMember(nested, path[1:], value, depth+1); err != nil {
-			return nil, err
-		}
+	value, err := f.quoted()
+	if err == nil && len(f.path) > 1 {
+		value, err = setMembers(nested, []bodyField{{path: f.path[1:], json: value}}, depth+1)
 	}
-	name, err := jsontext.AppendQuote(nil, path[0])
 	if err != nil {
 		return nil, err
 	}
-	return joinObject(append(kept, member{path[0], name, value})), nil
+	name, err := jsontext.AppendQuote(nil, f.path[0])
+	return append(kept, member{name, value}), err
 }
 
-// member is one member of an object; written is its name as it stands there, with quotes.
-type member struct {
-	name           string
-	written, value []byte
+// member is one member of an object, as it stands there: name with its quotes, and value.
+type member struct{ name, value []byte }
+
+func (m member) is(name string) bool {
+	plain := m.name[1 : len(m.name)-1]
+	if bytes.IndexByte(plain, '\\') >= 0 || !utf8.Valid(plain) {
+		plain, _ = jsontext.AppendUnquote(nil, m.name) // invalid UTF-8 is no name of ours
+	}
+	return string(plain) == name
 }
 
+// splitObject takes an object apart. The pieces are parts of it, not copies.
 func splitObject(object []byte) ([]member, error) {
-	dec := jsontext.NewDecoder(bytes.NewReader(object), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(object), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, errNoObject
 	}
+	next := func() ([]byte, error) {
+		v, err := dec.ReadValue()
+		end := int(dec.InputOffset())
+		return object[end-len(v) : end : end], err
+	}
 	var members []member
 	for dec.PeekKind() == '"' {
-		written, err := dec.ReadValue()
+		name, err := next()
 		if err != nil {
 			return nil, errNoObject
 		}
-		written = bytes.Clone(written) // the decoder's until its next read
-		value, err := dec.ReadValue()
+		value, err := next()
 		if err != nil {
 			return nil, errNoObject
 		}
-		name, _ := jsontext.AppendUnquote(nil, written) // invalid UTF-8 is no name of ours
-		members = append(members, member{string(name), written, bytes.Clone(value)})
+		members = append(members, member{name, value})
 	}
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, errNoObject
@@ -182,12 +198,16 @@ func splitObject(object []byte) ([]member, error) {
 }
 
 func joinObject(members []member) []byte {
-	out := []byte{'{'}
+	size := 2
+	for _, m := range members {
+		size += len(m.name) + len(m.value) + 2
+	}
+	out := append(make([]byte, 0, size), '{')
 	for i, m := range members {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(append(append(out, m.written...), ':'), m.value...)
+		out = append(append(append(out, m.name...), ':'), m.value...)
 	}
 	return append(out, '}')
 }

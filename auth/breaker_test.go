@@ -61,6 +61,33 @@ func TestWrongRightsDoNotBecomeALoginLoop(t *testing.T) {
 	})
 }
 
+// Where one path is refused and another is not, rights are wrong all the same.
+func TestRefusedPathBesideAGoodOneIsNoLoginLoop(t *testing.T) {
+	for _, other := range []int{200, 404, 503} {
+		synctest.Test(t, func(t *testing.T) {
+			wire := roundTripFunc(func(r *http.Request) *http.Response {
+				if r.URL.Path == "/forbidden" {
+					return &http.Response{StatusCode: 401, Body: http.NoBody}
+				}
+				return &http.Response{StatusCode: other, Body: http.NoBody}
+			})
+			src := &source{life: 24 * time.Hour}
+			tr := transport(t, wire, placed(t, src))
+			for range 600 { // 10 min
+				for _, path := range []string{"good", "forbidden", "good"} {
+					if _, err := tr.RoundTrip(get(t, "https://a.example/"+path)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(time.Second)
+			}
+			if n := src.requests(); n < 3 || n > 7 { // cold, one or two more, then one after each pause
+				t.Errorf("%d logins in 10 min beside a path that answers %d, want 3 to 7", n, other)
+			}
+		})
+	}
+}
+
 func TestOneRevocationAfterAnotherIsNoLoginLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good := "T1"

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/keyhitch/keyhitch/cache"
 )
 
 // Credential says how one credential is kept.
@@ -39,9 +41,13 @@ type snapshot struct {
 	shared bool      // it came from the shared cache
 }
 
+// tier is where the token was before it was current.
 func (s *snapshot) tier() string {
-	if s.shared {
+	switch {
+	case s.shared:
 		return TierRedis
+	case s.token.fromCache:
+		return TierMemory
 	}
 	return TierRequest
 }
@@ -52,8 +58,11 @@ func (s *snapshot) usable(now time.Time) bool { return s.expiry.IsZero() || now.
 // flight is one token request and all who wait for it.
 type flight struct {
 	done   chan struct{}
+	recall bool      // a token from the cache will do
 	not    *snapshot // the token that will not do
 	since  time.Time // nor will one that is older; zero: any age
+	seen   uint64    // newest generation that it has read from the shared cache
+	drops  uint64    // of the credential when it took off
 	snap   *snapshot
 	landed time.Time
 	err    error
@@ -83,7 +92,8 @@ type live struct {
 	fly        *flight
 	refused    *snapshot // the last one that was refused
 	generation uint64
-	seen       uint64   // newest generation read from the shared cache; only the flight touches it
+	drops      uint64   // how often the token was dropped: no flight of before brings it back
+	once       bool     // the last token was good for nothing but the calls that waited
 	trouble    *trouble // nil: there never was any
 }
 
@@ -155,6 +165,7 @@ func (c *CachedSource) slow(ctx context.Context) (*snapshot, error) {
 		return nil, err
 	}
 	start := c.env.Now()
+	c.env.Tokens.keep(c.cred.Key, c.live, start)
 	snap, fly, err := c.join(start)
 	if snap != nil {
 		c.tell(snap, TierStale, 0)
@@ -202,19 +213,17 @@ func (c *CachedSource) join(now time.Time) (*snapshot, *flight, error) {
 // takeOff starts the flight; c.mu is held. It has its own deadline, so that no caller's leaving
 // ends it for the rest. A new token is stored after it has landed: nobody waits for the cache.
 func (c *CachedSource) takeOff(recall bool) *flight {
-	fly := &flight{done: make(chan struct{})}
+	fly := &flight{done: make(chan struct{}), recall: recall, not: c.refused, drops: c.drops}
 	c.fly = fly
-	fly.not = c.refused
 	if !recall {
 		fly.not, fly.since = c.current.Load(), c.env.Now()
 	}
-	timeout := c.timeout()
-	c.env.Tokens.begin()
+	end := c.env.Tokens.begin()
 	go func() {
-		defer c.env.Tokens.end()
-		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer end()
+		ctx, cancel := context.WithTimeout(context.Background(), c.timeout())
 		defer cancel()
-		c.run(ctx, fly, recall)
+		c.run(ctx, fly)
 	}()
 	return fly
 }
@@ -226,28 +235,48 @@ func (c *CachedSource) timeout() time.Duration {
 	return loginTimeout
 }
 
-// obtain asks the source. It never leaves a flight hanging: a panic of a source is a failure
-// like any other.
-func (c *CachedSource) obtain(ctx context.Context) (token Token, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = &TokenError{Reason: "reading the answer went wrong inside keyhitch"}
+// obtain asks the source, and measures what came of it. It never leaves a flight hanging: a
+// panic of a source is a failure like any other.
+func (c *CachedSource) obtain(ctx context.Context) (Token, error) {
+	guarded := TokenSourceFunc(func(ctx context.Context) (token Token, err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				err = &TokenError{Reason: "reading the answer went wrong inside keyhitch"}
+			}
+		}()
+		if token, err = c.cred.Source.Token(ctx); err != nil {
+			return Token{}, err
 		}
-	}()
-	token, err = Measured(c.cred.Source, c.cred.Owner, c.env).Token(ctx)
-	if err != nil {
-		return Token{}, err
-	}
+		if err := token.check(); err != nil {
+			return Token{}, &TokenError{Reason: err.Error()}
+		}
+		return token, nil
+	})
+	token, err := Measured(guarded, c.cred.Owner, c.env).Token(ctx)
 	token.by = c.env.Process
-	if err := token.check(); err != nil {
-		return Token{}, &TokenError{Reason: err.Error()}
-	}
-	return token, nil
+	return token, err
 }
 
 // land publishes the flight's outcome and frees the place for the next.
 func (c *CachedSource) land(fly *flight, token Token, err error) {
 	c.mu.Lock()
+	old := c.current.Load()
+	c.settle(fly, token, err)
+	c.mu.Unlock()
+	c.announce(fly, old)
+}
+
+// announce tells who waits, and measures how long before its end the old token was replaced.
+func (c *CachedSource) announce(fly *flight, old *snapshot) {
+	close(fly.done)
+	if fly.err == nil && old != nil && !old.expiry.IsZero() {
+		c.env.measuring(Measure{What: Lead, Owner: c.cred.Owner, Took: max(0, old.expiry.Sub(fly.landed))})
+	}
+}
+
+// settle makes the outcome known; c.mu is held. What was dropped meanwhile is good for who waited,
+// and no longer.
+func (c *CachedSource) settle(fly *flight, token Token, err error) {
 	now := c.env.Now()
 	c.fly = nil
 	if err != nil {
@@ -256,38 +285,31 @@ func (c *CachedSource) land(fly *flight, token Token, err error) {
 		if good := c.current.Load(); good != nil {
 			c.trouble.pace.hurry(now, good.expiry)
 		}
-	} else {
-		if c.trouble != nil {
-			c.trouble.pace.succeed()
-		}
-		c.lead(now)
-		fly.snap, fly.landed = c.install(token), now
+		return
 	}
-	c.mu.Unlock()
-	close(fly.done)
+	if c.trouble != nil {
+		c.trouble.pace.succeed()
+	}
+	fly.snap, fly.landed = c.made(token), now
+	if fly.drops == c.drops {
+		c.current.Store(fly.snap)
+	}
+	c.once = !fly.snap.usable(now)
 }
 
-// install makes token the current one; c.mu is held.
-func (c *CachedSource) install(token Token) *snapshot {
+// made gives token its generation in this process; c.mu is held.
+func (c *CachedSource) made(token Token) *snapshot {
 	c.generation++
 	token.Generation = c.generation
-	snap := c.snapshotOf(token)
-	c.current.Store(snap)
 	for _, value := range token.Values {
 		c.env.Redact.learnTokens(value)
 	}
-	return snap
-}
-
-// lead measures how long before its end the current token is replaced.
-func (c *CachedSource) lead(now time.Time) {
-	if old := c.current.Load(); old != nil && !old.expiry.IsZero() {
-		c.env.measuring(Measure{What: Lead, Owner: c.cred.Owner, Took: max(0, old.expiry.Sub(now))})
-	}
+	return c.snapshotOf(token)
 }
 
 func (c *CachedSource) snapshotOf(token Token) *snapshot {
-	snap := &snapshot{token: token, expiry: token.Expiry, shared: token.fromCache}
+	_, shared := c.env.Cache.(cache.Shared)
+	snap := &snapshot{token: token, expiry: token.Expiry, shared: token.fromCache && shared}
 	if !token.Expiry.IsZero() {
 		// A moment that was read has no monotonic part: were our clock set back, it would come later.
 		now := c.env.Now()
@@ -314,37 +336,48 @@ func (c *CachedSource) jitter() float64 {
 // Invalidate drops the token of generation refused, if it is still the current one, and reports
 // whether another try can bring another token. It cannot while the breaker is open.
 func (c *CachedSource) Invalidate(refused Stamp) bool {
+	v, current := c.refuse(refused)
+	if current && v != noLogin {
+		c.env.measuring(Measure{What: Refusal, Owner: c.cred.Owner})
+	}
+	if v == opens {
+		c.env.measuring(Measure{What: BreakerOpen, Owner: c.cred.Owner})
+	}
+	return v == newLogin
+}
+
+func (c *CachedSource) refuse(refused Stamp) (v verdict, current bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	snap := c.current.Load()
 	if snap == nil || Stamp(snap.token.Generation) != refused {
-		return true // there is a newer one, or will be
+		return newLogin, false // there is a newer one, or will be
 	}
 	c.doubt.Store(true)
-	c.env.measuring(Measure{What: Refusal, Owner: c.cred.Owner})
-	if !c.troubles().breaker.refuse(c.env.Now(), snap.token, c.cred.Refusals) {
-		c.env.measuring(Measure{What: BreakerOpen, Owner: c.cred.Owner})
-		return false
+	if v = c.troubles().breaker.refuse(c.env.Now(), snap.token, c.cred.Refusals); v == newLogin {
+		c.refused = snap
+		c.current.Store(nil)
 	}
-	c.refused = snap
-	c.current.Store(nil)
-	return true
+	return v, true
 }
 
-// accepted closes the breaker: a call with a current token has been answered.
-func (c *CachedSource) accepted() {
-	if c.doubt.Load() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.troubles().breaker.accept()
-		c.doubt.Store(false)
+// accepted closes the breaker: a call with the current token has been answered.
+func (c *CachedSource) accepted(with Stamp) {
+	if !c.doubt.Load() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if snap := c.current.Load(); snap != nil && Stamp(snap.token.Generation) == with {
+		c.doubt.Store(!c.troubles().breaker.accept(c.env.Now()))
 	}
 }
 
-// Drop forgets the token here and in the shared cache.
+// Drop forgets the token here and in the shared cache, and whatever a flight under way brings.
 func (c *CachedSource) Drop(ctx context.Context) error {
 	c.mu.Lock()
 	c.current.Store(nil)
+	c.drops++
 	c.mu.Unlock()
 	if c.env.Cache == nil {
 		return nil

@@ -68,7 +68,7 @@ func outcome(err error) string {
 		return "canceled"
 	case !errors.As(err, &t):
 		return "internal"
-	case t.Status == 0:
+	case t.Status == 0 && t.Err != nil:
 		return "unreachable"
 	case t.Status == 429:
 		return "limited"

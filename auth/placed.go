@@ -76,7 +76,7 @@ func (p *Placed) Apply(req *http.Request) (Stamp, error) {
 		return 0, err
 	}
 	r, err := p.of(snap)
-	if err != nil && snap.shared && p.Source.Invalidate(Stamp(snap.token.Generation)) {
+	if err != nil && snap.token.fromCache && p.Source.Invalidate(Stamp(snap.token.Generation)) {
 		if snap, err = p.Source.get(req.Context()); err == nil { // a cached token that is none here
 			r, err = p.of(snap)
 		}
@@ -107,6 +107,9 @@ func (p *Placed) render(snap *snapshot) (*rendered, error) {
 		return nil, &TokenError{Reason: err.Error()}
 	}
 	p.Redact.learnTokens(in.secrets()...)
+	for _, value := range snap.token.Values { // somebody else may have asked for it
+		p.Redact.learnTokens(value)
+	}
 	r := &rendered{snap, in}
 	p.rendered.Store(r)
 	return r, nil

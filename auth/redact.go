@@ -18,6 +18,9 @@ const (
 	redactRoom  = 16 << 20 // bytes of all forms of each kind
 )
 
+// words are values that mean nothing by themselves, even behind a name that says secret.
+var words = []string{"true", "false", "null", "none"}
+
 // Redactor takes secrets out of text by value: as they are, and in base64, base64url, hex,
 // URL-encoded and JSON-escaped form. It is the last line of defence behind the Secret type.
 // The zero value is ready to use; a nil Redactor learns nothing and changes nothing.
@@ -59,7 +62,7 @@ func (r *Redactor) learn(kind *remembered, secrets []Secret) {
 	}
 	for _, s := range secrets {
 		text := s.Reveal()
-		if s.standIn || len(text) < redactFrom || len(text) > redactBytes {
+		if s.standIn || len(text) < redactFrom || len(text) > redactBytes || slices.Contains(words, text) {
 			continue
 		}
 		switch r.known[text] {
@@ -191,16 +194,52 @@ func lowerEscapes(s string) string {
 }
 
 // sensitive words make a header, member or parameter name one whose value is not shown.
-var sensitive = []string{"authorization", "cookie", "token", "secret", "password", "passwd", "passphrase", "api-key", "apikey",
+var sensitive = []string{"authorization", "cookie", "token", "secret", "password", "passwd", "passphrase", "passcode", "api-key", "apikey",
 	"api_key", "session", "csrf", "credential", "signature", "assertion", "code_verifier"}
+
+// sensitiveAlone say so only where they are the whole name.
+var sensitiveAlone = []string{"sig", "key", "code", "dpop", "pin", "private"}
+
+// sensitiveLast say so where they are the last word of a name: userPw, login_pass.
+var sensitiveLast = []string{"pw", "pwd", "pass", "jwt", "otp", "bearer"}
+
+// A name that ends with the word key holds one, unless a word before it says which other kind.
+var (
+	ordinaryKeys = []string{"public", "sort", "primary", "foreign", "partition", "row", "group", "order", "cache", "object", "idempotency"}
+	joinedKeys   = []string{"accesskey", "authkey", "privatekey", "sharedkey", "signingkey", "masterkey", "encryptionkey", "subscriptionkey",
+		"clientkey", "appkey", "userkey", "licensekey"} // written in one
+)
 
 // SensitiveName reports whether the value behind a name is probably a secret.
 func SensitiveName(name string) bool {
-	name = strings.ToLower(name)
+	lower := strings.ToLower(name)
 	for _, word := range sensitive {
-		if strings.Contains(name, word) {
+		if strings.Contains(lower, word) {
 			return true
 		}
 	}
-	return name == "sig" || name == "key" || name == "code" || name == "dpop"
+	before, last := lastWord(name)
+	switch {
+	case slices.Contains(sensitiveAlone, lower), slices.Contains(sensitiveLast, last), slices.Contains(joinedKeys, last):
+		return true
+	case last != "key" || before == "":
+		return false
+	}
+	_, kind := lastWord(before)
+	return !slices.Contains(ordinaryKeys, kind)
 }
+
+// lastWord cuts the last word off a name, where words begin with a capital or after -, _ or a dot.
+func lastWord(name string) (before, last string) {
+	name = strings.TrimRight(name, "-_.] ")
+	at := strings.LastIndexAny(name, "-_.[ ") + 1
+	for i := len(name) - 1; i > at; i-- {
+		if isUpper(name[i]) && !isUpper(name[i-1]) {
+			at = i
+			break
+		}
+	}
+	return name[:at], strings.ToLower(name[at:])
+}
+
+func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }

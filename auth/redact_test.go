@@ -180,6 +180,30 @@ func TestSensitiveNamesAreKnownInAnyCase(t *testing.T) {
 	}
 }
 
+// Names as APIs really have them.
+func TestWellKnownNamesAreSortedRightly(t *testing.T) {
+	for name, want := range map[string]bool{
+		"X-Auth-Key": true, "X-Access-Key": true, "Ocp-Apim-Subscription-Key": true, "x-functions-key": true, "DD-APPLICATION-KEY": true,
+		"accessKey": true, "access_key": true, "accesskey": true, "private_key": true, "privateKey": true, "aws_secret_access_key": true,
+		"pw": true, "user_pw": true, "userPw": true, "passcode": true, "login_pass": true, "Bearer": true, "bearer": true, "private": true,
+		"jwt": true, "id_jwt": true, "subscriptionKey": true, "Private-Token": true, "X-Vault-Token": true, "user[pw]": true,
+		"monkey": false, "turkey": false, "Keyword": false, "keys": false, "sort_key": false, "sortKey": false, "primaryKey": false,
+		"public_key": false, "foreign-key": false, "Idempotency-Key": false, "compass": false, "bypass": false, "passenger": false,
+		"private_ip": false, "isPrivate": false, "status_code": false, "zip_code": false, "pinned": false, "pwm": false, "grant_type": false,
+		"client_id": false, "username": false, "X-Request-Id": false, "key_id": false, "AccessKeyId": false, "-": false,
+	} {
+		if got := auth.SensitiveName(name); got != want {
+			t.Errorf("%q: got %t, want %t", name, got, want)
+		}
+	}
+}
+
+func TestWordsAreNoSecrets(t *testing.T) {
+	if got := redactor("true", "null").Scrub("it is true, or null"); got != "it is true, or null" {
+		t.Errorf("got %q, want no word taken out", got)
+	}
+}
+
 func BenchmarkRedactorWithFreshTokens(b *testing.B) {
 	r := new(auth.Redactor)
 	for range 4096 {

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/keyhitch/keyhitch/cache"
@@ -22,25 +23,28 @@ const (
 )
 
 // run brings the flight a token: from the cache, from another process, or from the source.
-func (c *CachedSource) run(ctx context.Context, fly *flight, recall bool) {
-	if recall {
-		if token, ok := c.recall(ctx, fly); ok {
-			c.landShared(fly, token)
+func (c *CachedSource) run(ctx context.Context, fly *flight) {
+	if fly.recall {
+		if token, ok := c.recall(ctx, fly); ok && c.landShared(fly, token) {
 			return
 		}
 	}
-	if shared, ok := c.env.Cache.(cache.Shared); ok {
+	c.mu.Lock()
+	once := c.once // what is good once is stored nowhere: nobody waits for another's
+	c.mu.Unlock()
+	if shared, ok := c.env.Cache.(cache.Shared); ok && !once {
 		c.together(ctx, fly, shared)
 		return
 	}
 	c.alone(ctx, fly)
 }
 
-// alone asks the source. The token is stored after it has landed: nobody waits for the cache.
+// alone asks the source. The token is stored after it has landed: nobody waits for the cache. A
+// shared one gets nothing that was asked for without its lease: that could undo a purge.
 func (c *CachedSource) alone(ctx context.Context, fly *flight) {
 	token, err := c.obtain(ctx)
 	c.land(fly, token, err)
-	if err == nil {
+	if _, shared := c.env.Cache.(cache.Shared); err == nil && !shared {
 		c.remember(fly)
 	}
 }
@@ -52,7 +56,7 @@ func (c *CachedSource) together(ctx context.Context, fly *flight, shared cache.S
 		var busy *cache.BusyError
 		switch {
 		case err == nil:
-			if c.holding(ctx, fly, lease) {
+			if c.holding(fly, lease) {
 				return
 			}
 		case errors.As(err, &busy):
@@ -60,17 +64,16 @@ func (c *CachedSource) together(ctx context.Context, fly *flight, shared cache.S
 			start := c.env.Now()
 			token, ok := c.await(ctx, fly, shared, busy.Left)
 			c.env.measuring(Measure{What: LeaseWait, Owner: c.cred.Owner, Took: c.env.Now().Sub(start)})
-			if ok {
-				c.landShared(fly, token)
-				return
-			}
-			if ctx.Err() != nil {
-				c.land(fly, Token{}, &TokenError{Reason: "another process did not bring a token in time", Err: context.DeadlineExceeded})
+			if ok && c.landShared(fly, token) {
 				return
 			}
 		default:
 			c.cacheFailed(err)
 			c.alone(ctx, fly)
+			return
+		}
+		if ctx.Err() != nil {
+			c.land(fly, Token{}, &TokenError{Reason: "another process did not bring a token in time", Err: context.DeadlineExceeded})
 			return
 		}
 	}
@@ -82,7 +85,7 @@ func (c *CachedSource) await(ctx context.Context, fly *flight, shared cache.Shar
 	end := time.Now().Add(left + time.Millisecond) // what follows takes its time
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	_ = c.shift(ctx) // the shared clock is asked now, not when the token is there
+	_, _ = c.shift(ctx) // the shared clock is asked now, not when the token is there
 	signal, err := shared.Watch(watching, c.cred.Key)
 	c.cacheFailed(err)
 	if token, ok := c.recall(ctx, fly); ok { // published before we listened
@@ -99,12 +102,14 @@ func (c *CachedSource) await(ctx context.Context, fly *flight, shared cache.Shar
 	return c.recall(ctx, fly)
 }
 
-// holding asks the source under the lease and publishes what comes, however late. It returns
-// false when the lease was lost before anything was sent: then it starts over.
-func (c *CachedSource) holding(ctx context.Context, fly *flight, lease cache.Lease) bool {
-	if lease.Generation() > c.seen { // somebody published since we looked
-		if token, ok := c.recall(ctx, fly); ok {
-			c.landShared(fly, token)
+// holding asks the source under the lease and publishes what comes, however late. The login has a
+// deadline of its own: waiting for another process has cost it nothing. False: the lease was lost
+// before anything was sent, and everything starts over.
+func (c *CachedSource) holding(fly *flight, lease cache.Lease) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), c.timeout())
+	defer cancel()
+	if lease.Generation() != fly.seen { // somebody published since we looked
+		if token, ok := c.recall(ctx, fly); ok && c.landShared(fly, token) {
 			c.release(lease)
 			return true
 		}
@@ -114,15 +119,10 @@ func (c *CachedSource) holding(ctx context.Context, fly *flight, lease cache.Lea
 		return false
 	default:
 	}
-	go c.shift(ctx) // while the endpoint is asked
+	go func() { _, _ = c.shift(ctx) }() // the shared clock is asked while the endpoint is
 	token, err := c.obtain(ctx)
-	if err != nil {
-		c.release(lease) // before the callers hear of it: their process may end
-		c.land(fly, token, err)
-		return true
-	}
-	c.land(fly, token, nil)
-	if c.storable(fly) {
+	c.land(fly, token, err)
+	if err == nil && c.storable(fly) {
 		c.publish(fly, lease)
 	} else {
 		c.release(lease)
@@ -159,15 +159,16 @@ func (c *CachedSource) publish(fly *flight, lease cache.Lease) {
 // adopt takes the token of a process that was faster, if it is newer than ours: the next login of
 // some systems ends the token of the one before.
 func (c *CachedSource) adopt(ctx context.Context, fly *flight) {
-	token, ok := c.read(ctx, c.cred.Key)
-	if !ok || !c.good(token) || !token.Obtained.After(fly.snap.token.Obtained) {
+	token, err := c.read(ctx, c.cred.Key)
+	if err != nil || !c.good(token) || !token.Obtained.After(fly.snap.token.Obtained) {
+		c.cacheFailed(err)
 		return
 	}
 	token.fromCache = true
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current.Load() == fly.snap {
-		c.install(token)
+		c.current.Store(c.made(token))
 	}
 }
 
@@ -181,13 +182,12 @@ func (c *CachedSource) lookAgain(now time.Time) *flight {
 		return nil
 	}
 	c.trouble.look = now.Add(lookEvery)
-	fly := &flight{done: make(chan struct{}), not: c.refused}
+	fly := &flight{done: make(chan struct{}), recall: true, not: c.refused, drops: c.drops}
 	c.fly = fly
-	c.env.Tokens.begin()
+	end := c.env.Tokens.begin()
 	go func() {
-		defer c.env.Tokens.end()
-		if token, ok := c.recall(context.Background(), fly); ok {
-			c.landShared(fly, token)
+		defer end()
+		if token, ok := c.recall(context.Background(), fly); ok && c.landShared(fly, token) {
 			return
 		}
 		c.mu.Lock()
@@ -206,24 +206,36 @@ func (c *CachedSource) recall(ctx context.Context, fly *flight) (Token, bool) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	for _, key := range append([]string{c.cred.Key}, c.cred.Older...) {
-		token, ok := c.read(ctx, key)
-		if !ok {
+	for _, key := range c.keys() {
+		token, err := c.read(ctx, key)
+		c.cacheFailed(err)
+		if err != nil {
 			continue
 		}
-		if fly.not != nil && token.Obtained.Before(fly.not.token.Obtained) && !token.same(fly.not.token) {
-			return Token{}, false // older than the refused one: a cache that came back from before
+		if key == c.cred.Key {
+			fly.seen = token.Generation
 		}
 		if fly.not != nil && token.same(fly.not.token) {
 			c.forgetRefused(ctx, key)
-			return Token{}, false
 		}
-		if held := c.current.Load(); held != nil && token.same(held.token) {
-			return Token{}, false // the one that got stale; by a clock that was set back it is fresh again
-		}
-		return token, c.good(token) && !token.Obtained.Before(fly.since)
+		return token, c.good(token) && !token.Obtained.Before(fly.since) && !token.spent(fly.not) && !c.holds(token)
 	}
 	return Token{}, false
+}
+
+func (c *CachedSource) keys() []string { return append([]string{c.cred.Key}, c.cred.Older...) }
+
+// spent reports whether a token from a cache is the refused one, or older: from a cache that came
+// back from before.
+func (t Token) spent(refused *snapshot) bool {
+	return refused != nil && (t.same(refused.token) || t.Obtained.Before(refused.token.Obtained))
+}
+
+// holds reports whether it is the token that got stale here: by a clock that was set back it
+// would be fresh again.
+func (c *CachedSource) holds(token Token) bool {
+	held := c.current.Load()
+	return held != nil && token.same(held.token)
 }
 
 // good reports whether a token from the cache may be used: fresh, or not yet expired where
@@ -242,48 +254,44 @@ func (c *CachedSource) forgetRefused(ctx context.Context, key string) {
 	}
 }
 
-func (c *CachedSource) read(ctx context.Context, key string) (Token, bool) {
+// read returns the record of a key, with its times by our own clock.
+func (c *CachedSource) read(ctx context.Context, key string) (Token, error) {
 	data, err := c.env.Cache.Get(ctx, key)
 	if err != nil {
-		c.cacheFailed(err)
-		return Token{}, false
+		return Token{}, err
 	}
 	token, err := decodeToken(data)
-	if err != nil {
-		c.cacheFailed(err)
-		return Token{}, false
+	if err != nil || token.Expiry.IsZero() {
+		return token, err
 	}
-	if key == c.cred.Key {
-		c.seen = max(c.seen, token.Generation)
-	}
-	if !token.Expiry.IsZero() {
-		shift := c.shift(ctx)
-		token.Expiry, token.Obtained = token.Expiry.Add(-shift), token.Obtained.Add(-shift)
-	}
-	return token, true
+	shift, err := c.shift(ctx)
+	token.Expiry, token.Obtained = token.Expiry.Add(-shift), token.Obtained.Add(-shift)
+	return token, err
 }
 
 // encode writes the record, with times by the clock that all processes share.
 func (c *CachedSource) encode(ctx context.Context, token Token) ([]byte, error) {
-	shift := c.shift(ctx)
-	token.Obtained = token.Obtained.Add(shift)
 	if !token.Expiry.IsZero() {
-		token.Expiry = token.Expiry.Add(shift)
+		shift, err := c.shift(ctx)
+		if err != nil {
+			return nil, err
+		}
+		token.Obtained, token.Expiry = token.Obtained.Add(shift), token.Expiry.Add(shift)
 	}
 	return encodeToken(token)
 }
 
 // shift is how far the shared clock is ahead of ours.
-func (c *CachedSource) shift(ctx context.Context) time.Duration {
+func (c *CachedSource) shift(ctx context.Context) (time.Duration, error) {
 	shared, ok := c.env.Cache.(cache.Shared)
 	if !ok {
-		return 0
+		return 0, nil
 	}
 	now, err := shared.Now(ctx)
 	if err != nil {
-		return 0
+		return 0, fmt.Errorf("the clock of the shared cache: %w", err)
 	}
-	return now.Sub(c.env.Now())
+	return now.Sub(c.env.Now()), nil
 }
 
 // remember puts a token into a cache of our own.
@@ -319,10 +327,20 @@ func (c *CachedSource) leaseTTL() time.Duration {
 	return min(max(c.timeout()/2, leaseShortest), leaseLongest)
 }
 
-// landShared lands a token that another process, or an earlier one, has asked for.
-func (c *CachedSource) landShared(fly *flight, token Token) {
+// landShared lands a token that another process, or an earlier one, has asked for. False: it was
+// refused here while it was read.
+func (c *CachedSource) landShared(fly *flight, token Token) bool {
 	token.fromCache = true
-	c.land(fly, token, nil)
+	c.mu.Lock()
+	if fly.not = c.refused; token.spent(fly.not) {
+		c.mu.Unlock()
+		return false
+	}
+	old := c.current.Load()
+	c.settle(fly, token, nil)
+	c.mu.Unlock()
+	c.announce(fly, old)
+	return true
 }
 
 // Peek describes the token at hand, here or in the cache, without asking for one.
@@ -330,34 +348,43 @@ func (c *CachedSource) Peek(ctx context.Context) (TokenInfo, bool) {
 	if info, ok := c.Info(); ok || c.env.Cache == nil {
 		return info, ok
 	}
-	token, ok := c.read(ctx, c.cred.Key)
-	if !ok {
-		return TokenInfo{}, false
+	for _, key := range c.keys() {
+		token, err := c.read(ctx, key)
+		c.cacheFailed(err)
+		if err == nil {
+			token.fromCache = true
+			return c.info(c.snapshotOf(token)), true
+		}
 	}
-	snap := c.snapshotOf(token)
-	snap.shared = true
-	return c.info(snap), true
+	return TokenInfo{}, false
 }
 
-// cacheFailed logs a failing cache once a minute; the call goes on without it.
+// cacheFailed logs a failing cache once a minute in the whole process, and an odd record once a
+// minute for its credential; the call goes on without it.
 func (c *CachedSource) cacheFailed(err error) {
 	var odd *cache.RecordError
-	if err == nil || errors.Is(err, cache.ErrNotFound) && !errors.As(err, &odd) {
+	isOdd := errors.As(err, &odd) || errors.Is(err, errBadRecord)
+	if err == nil || errors.Is(err, cache.ErrNotFound) && !isOdd {
 		return
 	}
 	c.env.measuring(Measure{What: CacheFault, Owner: c.cred.Owner})
-	if c.env.Log == nil {
+	if c.env.Log == nil || !c.mayWarn(isOdd) {
 		return
 	}
-	c.mu.Lock()
+	c.env.Log.WithField("adapter", c.cred.Owner).WithError(err).Warn("token cache: going on without it")
+}
+
+func (c *CachedSource) mayWarn(odd bool) bool {
 	now := c.env.Now()
+	if !odd && c.env.Tokens != nil {
+		return c.env.Tokens.mayWarn(now)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	warned := &c.troubles().warned
-	quiet := !warned.IsZero() && now.Sub(*warned) < cacheWarnEvery
-	if !quiet {
-		*warned = now
+	if !warned.IsZero() && now.Sub(*warned) < cacheWarnEvery {
+		return false
 	}
-	c.mu.Unlock()
-	if !quiet {
-		c.env.Log.WithError(err).Warn("token cache: going on without it")
-	}
+	*warned = now
+	return true
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -24,15 +25,14 @@ type Tokens struct {
 	mu      sync.Mutex
 	byKey   map[string]*live
 	swept   time.Time // when idle tokens were last looked for
+	warned  time.Time // when a failing cache was last logged
 	flights flights
 }
 
-// flights counts the token requests under way. It is no sync.WaitGroup, because requests may
-// start while somebody waits.
+// flights are the token requests under way, each a channel that closes at its end.
 type flights struct {
-	mu   sync.Mutex
-	n    int
-	idle chan struct{} // closed when n gets 0; nil when nobody waits
+	mu      sync.Mutex
+	running map[chan struct{}]struct{}
 }
 
 // TokenInfo is what may be shown of a cached token.
@@ -40,33 +40,70 @@ type TokenInfo struct {
 	Owner, User, Fingerprint string
 	Obtained, Expires        time.Time // Expires is zero when unknown
 	Names                    []string  // token, tokenp2, …
-	Where                    string    // memory or request
+	Where                    string    // memory, redis or request
 }
 
 // known returns what is known of key: what build makes, when there is nothing yet.
 func (t *Tokens) known(key string, now time.Time, build func() *live) *live {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.byKey[key]; s != nil {
-		s.used.Store(true)
-		return s
+	if l := t.byKey[key]; l != nil {
+		l.used.Store(true)
+		return l
 	}
+	l := build()
+	t.add(key, l, now)
+	return l
+}
+
+// keep makes sure that what is in use is found by others who use it: it may have left as idle
+// while somebody held it.
+func (t *Tokens) keep(key string, l *live, now time.Time) {
+	l.used.Store(true)
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byKey[key] == nil {
+		t.add(key, l, now)
+		return
+	}
+	t.sweep(now)
+}
+
+// add makes room and keeps l; t.mu is held.
+func (t *Tokens) add(key string, l *live, now time.Time) {
 	if t.byKey == nil {
 		t.byKey, t.swept = map[string]*live{}, now
 	}
-	if now.Sub(t.swept) >= t.maxIdle() {
-		t.swept = now
-		t.forgetIdle(len(t.byKey))
-	}
+	t.sweep(now)
 	if limit := cmp.Or(t.Limit, defaultLimit); len(t.byKey) >= limit {
 		// Whoever was used since the last look gets a second chance; the second look finds all idle.
 		if some := limit/leaveAtOnce + 1; t.forgetIdle(some) == 0 {
 			t.forgetIdle(some)
 		}
 	}
-	s := build()
-	t.byKey[key] = s
-	return s
+	t.byKey[key] = l
+}
+
+// sweep drops what was not used for MaxIdle or longer; t.mu is held.
+func (t *Tokens) sweep(now time.Time) {
+	if now.Sub(t.swept) >= t.maxIdle() {
+		t.swept = now
+		t.forgetIdle(len(t.byKey))
+	}
+}
+
+// mayWarn reports whether a failing cache is to be logged now: not again within a minute.
+func (t *Tokens) mayWarn(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.warned.IsZero() && now.Sub(t.warned) < cacheWarnEvery {
+		return false
+	}
+	t.warned = now
+	return true
 }
 
 // forgetIdle drops at most so many of the tokens that nobody used since the last look, and returns
@@ -108,46 +145,37 @@ func (t *Tokens) List() []TokenInfo {
 	return list
 }
 
-// Wait returns when no token request is under way, or with ctx.
+// Wait returns when every token request that is under way now has ended, or with ctx.
 func (t *Tokens) Wait(ctx context.Context) error {
-	f := &t.flights
-	f.mu.Lock()
-	if f.n == 0 {
-		f.mu.Unlock()
-		return nil
-	}
-	if f.idle == nil {
-		f.idle = make(chan struct{})
-	}
-	idle := f.idle
-	f.mu.Unlock()
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// begin counts a token request; it and end do nothing for nil.
-func (t *Tokens) begin() {
-	if t == nil {
-		return
-	}
 	t.flights.mu.Lock()
-	defer t.flights.mu.Unlock()
-	t.flights.n++
+	running := slices.Collect(maps.Keys(t.flights.running))
+	t.flights.mu.Unlock()
+	for _, done := range running {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
-func (t *Tokens) end() {
+// begin notes a token request; end is called when it, and what follows from it, is over.
+func (t *Tokens) begin() (end func()) {
 	if t == nil {
-		return
+		return func() {}
 	}
-	f := &t.flights
+	f, done := &t.flights, make(chan struct{})
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.n--; f.n == 0 && f.idle != nil {
-		close(f.idle)
-		f.idle = nil
+	if f.running == nil {
+		f.running = map[chan struct{}]struct{}{}
+	}
+	f.running[done] = struct{}{}
+	return func() {
+		f.mu.Lock()
+		delete(f.running, done)
+		f.mu.Unlock()
+		close(done)
 	}
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -45,7 +46,8 @@ func (t *Transport) send(req *http.Request, own bool) (*http.Response, error) {
 	if !t.Origin.Holds(req.URL) || t.strayed(req) {
 		return t.Base.RoundTrip(req)
 	}
-	res, stamp, err := t.try(req, req.Body, own)
+	first := t.keeping(req)
+	res, stamp, err := t.try(req, first, own)
 	for again := 0; err == nil && stamp != 0 && t.refused(res.StatusCode); again++ {
 		inv, ok := t.Auth.(Invalidator)
 		if !ok {
@@ -58,7 +60,7 @@ func (t *Transport) send(req *http.Request, own bool) (*http.Response, error) {
 		if again >= t.Resubmits {
 			break
 		}
-		body, replayable := replay(req)
+		body, replayable := replay(req, first)
 		if !replayable {
 			t.observe("refused", fmt.Sprintf("status %d; the body cannot be sent twice, the next call uses a new token", res.StatusCode), 0)
 			break
@@ -70,9 +72,9 @@ func (t *Transport) send(req *http.Request, own bool) (*http.Response, error) {
 			err = fmt.Errorf("the system refused the credential (status %d), and there is no other: %w", status, err)
 		}
 	}
-	if err == nil && stamp != 0 && !t.refused(res.StatusCode) {
+	if err == nil && stamp != 0 && res.StatusCode < 400 && !t.refused(res.StatusCode) {
 		if p, ok := t.Auth.(*Placed); ok {
-			p.Source.accepted()
+			p.Source.accepted(stamp)
 		}
 	}
 	return res, err
@@ -97,6 +99,9 @@ func (t *Transport) try(req *http.Request, body io.ReadCloser, own bool) (*http.
 	}
 	out.Body = body
 	stamp, err := t.Auth.Apply(out)
+	if k, ok := out.Body.(*keeper); ok {
+		out.Body = k.ReadCloser // it was not read here: the wire gets what the caller gave
+	}
 	if err != nil {
 		if body != nil {
 			_ = body.Close()
@@ -160,8 +165,26 @@ func copyRequest(req *http.Request) *http.Request {
 	return out
 }
 
-// replay returns the body for another try; false: it was a stream.
-func replay(req *http.Request) (io.ReadCloser, bool) {
+// keeper is a stream that remembers what a credential was merged into, and nothing else.
+type keeper struct {
+	io.ReadCloser
+	data []byte
+	full bool // data is all of it
+}
+
+// keeping returns the body of the first try.
+func (t *Transport) keeping(req *http.Request) io.ReadCloser {
+	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil || t.headersOnly() {
+		return req.Body
+	}
+	return &keeper{ReadCloser: req.Body}
+}
+
+// replay returns the body for another try; false: it was a stream, and nobody read it here.
+func replay(req *http.Request, first io.ReadCloser) (io.ReadCloser, bool) {
+	if k, ok := first.(*keeper); ok && k.full {
+		return io.NopCloser(bytes.NewReader(k.data)), true
+	}
 	if req.Body == nil || req.Body == http.NoBody {
 		return req.Body, true
 	}

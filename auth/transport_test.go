@@ -207,6 +207,36 @@ func TestBodyIsReplayedOnlyWhenItCanBe(t *testing.T) {
 	}
 }
 
+// A body that a credential was merged into has been read whole: it is sent again without GetBody.
+func TestMergedStreamIsSentAgain(t *testing.T) {
+	for kind, c := range map[string]struct{ body, first, second string }{
+		"application/json":                  {`{"a":[1,"x"],"k":"old"}`, `{"a":[1,"x"],"k":"T1"}`, `{"a":[1,"x"],"k":"T2"}`},
+		"application/x-www-form-urlencoded": {"a=1&k=old", "a=1&k=T1", "a=1&k=T2"},
+	} {
+		wire, src := &refusing{n: 1}, &source{life: time.Hour}
+		tr := transport(t, wire, placed(t, src, auth.Field{Path: "body.k", Format: "{token}"}))
+		b := &body{Reader: strings.NewReader(c.body)}
+		req := post(t, kind, "")
+		req.Body, req.GetBody, req.ContentLength = b, nil, -1
+		res, err := tr.RoundTrip(req)
+		if err != nil || res.StatusCode != 200 || !reflect.DeepEqual(wire.body, []string{c.first, c.second}) || b.closed.Load() == 0 {
+			t.Errorf("%s: got %v, %v with the bodies %q, closed %d times", kind, res, err, wire.body, b.closed.Load())
+		}
+	}
+}
+
+// What is not merged into goes to the wire as it came, without a wrapper.
+func TestStreamThatIsNotReadIsNotWrapped(t *testing.T) {
+	var seen io.ReadCloser
+	wire := tripper(func(req *http.Request) (*http.Response, error) { seen = req.Body; return answer(200), nil })
+	req := post(t, "text/plain", "")
+	b := &body{Reader: strings.NewReader("x")}
+	req.Body, req.GetBody = b, nil
+	if _, err := transport(t, wire, placed(t, &source{life: time.Hour}, auth.Field{Path: "query.k", Format: "{token}"})).RoundTrip(req); err != nil || seen != io.ReadCloser(b) {
+		t.Errorf("got %T (%v), want the caller's body", seen, err)
+	}
+}
+
 func TestBodyIsClosedOnEveryPath(t *testing.T) {
 	failing := auth.TokenSourceFunc(func(context.Context) (auth.Token, error) { return auth.Token{}, &auth.TokenError{Status: 500} })
 	takes := tripper(func(req *http.Request) (*http.Response, error) { _ = req.Body.Close(); return answer(200), nil })

@@ -4,12 +4,14 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"path"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/auth/dialects/iap"
+	"github.com/keyhitch/keyhitch/auth/dialects/port"
 	"github.com/keyhitch/keyhitch/examples"
 )
 
@@ -22,6 +24,9 @@ func homes(t *testing.T) map[string]fs.FS {
 	}
 	all := map[string]fs.FS{}
 	for _, e := range entries {
+		if e.Name() == "port" {
+			continue // no home: TestEveryPortConfigurationIsClean
+		}
 		if all[e.Name()], err = fs.Sub(examples.FS, e.Name()); err != nil {
 			t.Fatal(err)
 		}
@@ -47,19 +52,55 @@ func TestEveryHomeIsCleanAndExplained(t *testing.T) {
 	}
 }
 
-func TestEveryFileOfEveryFolderIsEmbedded(t *testing.T) {
+func TestEveryPortConfigurationIsClean(t *testing.T) {
+	files, err := fs.Glob(examples.FS, "port/*[ln]") // .yaml and .json, not the password
+	if err != nil || len(files) != 7 {
+		t.Fatalf("got %q and error %v, want 7 files", files, err)
+	}
+	known := func(name string) (string, bool) { return "pretend", name == "DEMO_SECRET" }
+	for _, file := range files {
+		t.Run(file, func(t *testing.T) {
+			data, err := fs.ReadFile(examples.FS, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			problems, err := adapter.Validate(adapter.Options{Dialect: port.Dialect{}, Instance: adapter.File{Name: file, Data: data},
+				LookupEnv: known, ReadFile: fromRoot})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range problems {
+				t.Errorf("got %v, want no problem", p)
+			}
+		})
+	}
+}
+
+// fromRoot reads a file by its path from where the examples are run.
+func fromRoot(path string) ([]byte, error) {
+	return fs.ReadFile(examples.FS, strings.TrimPrefix(path, "examples/"))
+}
+
+// Folders that are neither a home nor port hold programs, which nobody opens as a home.
+func TestEveryFileOfEveryHomeIsEmbedded(t *testing.T) {
 	onDisk := os.DirFS(".")
-	err := fs.WalkDir(onDisk, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.Contains(path, "/") {
-			return err
+	folders, err := fs.Glob(onDisk, "*/entities")
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("got %q and error %v, want homes", folders, err)
+	}
+	for _, folder := range append(folders, "port/configurations") {
+		err := fs.WalkDir(onDisk, path.Dir(folder), func(file string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			if _, err := fs.Stat(examples.FS, file); err != nil {
+				t.Errorf("%s is not embedded", file)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
-		if _, err := fs.Stat(examples.FS, path); err != nil {
-			t.Errorf("%s is not embedded", path)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Error(err)
 	}
 }
 

@@ -99,6 +99,26 @@ func TestFourProcessesOnOneRedisLogInOnceAndNeverAgain(t *testing.T) {
 	}
 }
 
+func TestKilledProcessStartsAgainWithoutALogin(t *testing.T) {
+	f := newFleet(t)
+	first := f.start(t)
+	first.send(1, 1)
+	for stored := false; !stored; time.Sleep(time.Millisecond) { // it goes to Redis behind the callers
+		keys, _ := f.redis.Do("KEYS", "*:token").([]any)
+		stored = len(keys) > 0
+	}
+	if err := first.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.cmd.Wait()
+	second := f.start(t)
+	second.send(1, 50)
+	second.end(t, 50)
+	if logins := f.system.logins.Load(); logins != 1 {
+		t.Errorf("%d logins, want the one of the killed process", logins)
+	}
+}
+
 func TestTokenRevokedUnderFourProcessesCostsOneLoginAndNoCall(t *testing.T) {
 	f := newFleet(t)
 	var once sync.Once

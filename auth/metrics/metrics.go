@@ -7,6 +7,8 @@
 package metrics
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +30,9 @@ import (
 //	keyhitch_token_breaker_opened_total{adapter}       token after token refused: logins rest
 //	keyhitch_token_cache_faults_total{adapter}         the shared cache failed, or held an odd record
 type Collector struct {
+	last   atomic.Pointer[owner] // whom the last hit was of: mostly the next one is, too
+	owners sync.Map              // adapter → *owner
+
 	requests, hits, refusals, breaker, faults *prometheus.CounterVec
 	request, wait, lead, lease                *prometheus.HistogramVec
 }
@@ -61,7 +66,7 @@ func histogram(name, help string, buckets []float64) *prometheus.HistogramVec {
 func (c *Collector) Measure(m auth.Measure) {
 	switch m.What {
 	case auth.Hit:
-		c.hits.WithLabelValues(m.Owner, m.Label).Inc()
+		c.hit(m)
 	case auth.Fetch:
 		c.requests.WithLabelValues(m.Owner, m.Label).Inc()
 		seconds(c.request, m)
@@ -78,6 +83,35 @@ func (c *Collector) Measure(m auth.Measure) {
 	case auth.CacheFault:
 		c.faults.WithLabelValues(m.Owner).Inc()
 	}
+}
+
+// owner holds the counters of one adapter's hits, which are on the path of every call.
+type owner struct {
+	name  string
+	tiers map[string]prometheus.Counter
+}
+
+func (c *Collector) hit(m auth.Measure) {
+	o := c.last.Load()
+	if o == nil || o.name != m.Owner {
+		o = c.owner(m.Owner)
+		c.last.Store(o)
+	}
+	if counter, ok := o.tiers[m.Label]; ok {
+		counter.Inc()
+	}
+}
+
+func (c *Collector) owner(name string) *owner {
+	if found, ok := c.owners.Load(name); ok {
+		return found.(*owner)
+	}
+	o := &owner{name, map[string]prometheus.Counter{}}
+	for _, tier := range []string{auth.TierMemory, auth.TierStale, auth.TierRedis, auth.TierRequest} {
+		o.tiers[tier] = c.hits.WithLabelValues(name, tier)
+	}
+	found, _ := c.owners.LoadOrStore(name, o)
+	return found.(*owner)
 }
 
 func seconds(h *prometheus.HistogramVec, m auth.Measure) {

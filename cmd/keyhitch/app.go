@@ -24,6 +24,7 @@ type app struct {
 	out, err io.Writer
 	redact   *auth.Redactor
 	log      *logrus.Logger
+	jsonLog  bool
 
 	instance string
 	dialect  string
@@ -69,7 +70,8 @@ func (a *app) root() *cobra.Command {
 		Example: "  keyhitch demo\n" +
 			"  keyhitch validate ./adapters/acme\n" +
 			"  keyhitch call ./adapters/acme device getDevice --path 7\n" +
-			"  keyhitch request ./adapters/acme GET /api/v1/devices",
+			"  keyhitch request ./adapters/acme GET /api/v1/devices\n" +
+			"  keyhitch serve --project keyhitch.yaml",
 		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.setUp(cmd) },
@@ -81,7 +83,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log at level debug, on standard error")
 	f.StringVarP(&a.output, "output", "o", "", "json, yaml, table or raw (default: table on a terminal, else json)")
 	root.AddCommand(a.callCommand(), a.requestCommand(), a.tokenCommand(), a.checkCommand(), a.validateCommand(),
-		a.schemaCommand(), a.secretCommand(), a.demoCommand(), a.versionCommand(), completionCommand())
+		a.serveCommand(), a.schemaCommand(), a.secretCommand(), a.demoCommand(), a.versionCommand(), completionCommand())
 	root.SetHelpCommand(helpCommand())
 	return root
 }
@@ -95,7 +97,7 @@ func (a *app) outputFlag(cmd *cobra.Command, about string) {
 func (a *app) adapterFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&a.instance, "instance", "", "service-instance `FILE` (default: service-instance.json of the home)")
-	f.StringVar(&a.dialect, "dialect", "", "how the configuration is spelt, if its content does not say: iap")
+	f.StringVar(&a.dialect, "dialect", "", "how the configuration is spelt, if its content does not say: iap or port")
 	f.StringVar(&a.project, "project", "", "project `FILE` with named adapters (default: ./keyhitch.yaml)")
 	f.StringArrayVar(&a.set, "set", nil, "override one property for this run: `a.b.c=VALUE`")
 	f.BoolVar(&a.explain, "explain", false, "tell what happens, step by step, on standard error")
@@ -110,7 +112,7 @@ func (a *app) planFlags(cmd *cobra.Command) {
 	f.BoolVar(&a.reveal, "reveal", false, "with --dry-run: show secrets")
 }
 
-// setUp checks the flags that all commands share, and sets the log level.
+// setUp checks the flags that all commands share, and sets up the log.
 func (a *app) setUp(cmd *cobra.Command) error {
 	switch a.output {
 	case "", "json", "yaml", "table", "raw":
@@ -125,15 +127,7 @@ func (a *app) setUp(cmd *cobra.Command) error {
 	case a.timeout < 0, a.timeout == 0 && cmd.Flags().Changed("timeout"):
 		return usage("--timeout must be more than 0, such as 30s")
 	}
-	level, err := logrus.ParseLevel(firstOf(os.Getenv("KEYHITCH_LOG_LEVEL"), "warning"))
-	if err != nil {
-		return usage("KEYHITCH_LOG_LEVEL is unknown; use error, warning, info, debug or trace")
-	}
-	if a.verbose {
-		level = max(level, logrus.DebugLevel)
-	}
-	a.log.SetLevel(level)
-	return nil
+	return a.setLog(cmd)
 }
 
 // deadline bounds the whole run where --timeout says so.

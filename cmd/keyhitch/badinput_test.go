@@ -42,7 +42,7 @@ func TestBadInput(t *testing.T) {
 		name, text, _ := strings.Cut(strings.TrimPrefix(section, "## "), "\n")
 		want[name] = strings.TrimSpace(text)
 	}
-	cases := slices.Concat(badFiles, badCalls, badAnswers, badLogins, badNetworks, notBuilt)
+	cases := slices.Concat(badFiles, badCalls, badAnswers, badLogins, badNetworks, notBuilt, badPorts)
 	outcomes := make([]string, len(cases))
 	t.Run("cases", func(t *testing.T) {
 		for i, c := range cases {

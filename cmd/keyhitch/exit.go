@@ -130,7 +130,7 @@ func (a *app) complain(ctx context.Context, cmd *cobra.Command, err error) {
 		_, _ = fmt.Fprintf(a.err, "hint: %s --help shows the flags and examples\n", cmd.CommandPath())
 		return
 	}
-	if hint := a.hintFor(err); hint != "" {
+	if hint := a.hintFor(err); hint != "" && cmd.Name() != "serve" { // which has listed everything
 		_, _ = fmt.Fprintln(a.err, "hint: "+hint)
 	}
 }
@@ -149,17 +149,17 @@ func (a *app) hintFor(err error) string {
 	case errors.As(err, &answer) && answer.Err != nil:
 		return "compare the action's datatype and response schema with what the system sends; keyhitch request shows it as it is"
 	case errors.As(err, &redirect):
-		return "set host to where the system really is, if you trust the redirect"
+		return "configure the address where the system really is, if you trust the redirect"
 	case code == exitConfig && hasPlace(err):
 		return "keyhitch validate lists everything that is wrong"
 	case code == exitNetwork && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)):
 		return "the log of the system, or of a proxy before it, may say why"
 	case code == exitNetwork:
-		return "check host, port and protocol; --set host=… tries another one"
+		return "check the host, port and protocol (or baseUrl) of the configuration"
 	case code == exitTimeout && a.timeout > 0:
 		return "raise --timeout, or look whether the system is busy"
 	case code == exitTimeout:
-		return "raise request.attempt_timeout, or look whether the system is busy"
+		return "raise request.attempt_timeout (timeout in a port file), or look whether the system is busy"
 	}
 	return ""
 }
@@ -184,5 +184,5 @@ func loginHint(err *auth.TokenError) string {
 	case err.Status >= 500:
 		return "the authorization server is in trouble; try again later, or ask who runs it"
 	}
-	return "compare getToken's response schema with what the system answers; --dry-run shows the token request"
+	return "compare what reads the answer (getToken's response schema, or the template) with what --explain and --dry-run show"
 }

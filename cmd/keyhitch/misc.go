@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -68,16 +70,35 @@ func (a *app) secretCommand() *cobra.Command {
 }
 
 func (a *app) demoCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "demo",
-		Short:   "A story with pretend systems on this machine",
-		Long:    "Starts pretend systems on loopback, calls them through the real engine, and shows what happens.",
-		Example: "  keyhitch demo",
+	var stay bool
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "A story with pretend systems on this machine",
+		Long: "Starts pretend systems on loopback, calls them through the real engine, and shows what happens.\n" +
+			"With --stay it starts the systems that the files in examples/port are for, and keeps them until\nCtrl-C.",
+		Example: "  keyhitch demo\n  keyhitch demo --stay",
 		Args:    exactly(0, "demo takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return demo.Run(cmd.Context(), demo.Options{Out: a.out, Color: colored(a.out), Terminal: isTerminal(a.out)})
+			o := demo.Options{Out: a.out, Color: colored(a.out), Terminal: isTerminal(a.out), Listen: listen}
+			switch {
+			case !stay && cmd.Flags().Changed("listen"):
+				return usage("--listen goes with --stay")
+			case !stay:
+				return demo.Run(cmd.Context(), o)
+			case !demo.OnLoopback(listen):
+				return usage("--listen %s: is no address of this machine alone; write 127.0.0.1:PORT", listen)
+			}
+			err := demo.Stay(cmd.Context(), o)
+			if errors.As(err, new(*net.OpError)) {
+				return usage("--listen %s: cannot be listened on: %v", listen, err)
+			}
+			return err
 		},
 	}
+	cmd.Flags().BoolVar(&stay, "stay", false, "keep pretend systems for the files in examples/port until Ctrl-C")
+	cmd.Flags().StringVar(&listen, "listen", demo.Listen, "with --stay: `ADDRESS` on loopback, port 0 for a free one")
+	return cmd
 }
 
 func (a *app) versionCommand() *cobra.Command {

@@ -17,6 +17,7 @@ import (
 	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/auth"
 	"github.com/keyhitch/keyhitch/auth/dialects"
+	"github.com/keyhitch/keyhitch/internal/project"
 	"github.com/keyhitch/keyhitch/internal/settings"
 )
 
@@ -43,7 +44,7 @@ func (a *app) open(name string) (*adapter.Adapter, error) {
 	}
 	a.opened = ad
 	for _, p := range ad.Definition().Problems() {
-		a.warn(src.file(p.File)+strings.TrimPrefix(p.Error(), p.File), strings.HasPrefix(p.Reason, platformOnly) || strings.HasPrefix(p.Reason, offYet))
+		a.warn(src.file(p.File)+strings.TrimPrefix(p.Error(), p.File), isHarmless(p.Reason))
 	}
 	return ad, nil
 }
@@ -54,6 +55,10 @@ const platformOnly = "belongs to the platform"
 
 // offYet begins the warning about a setting that stops calls, which then say so themselves.
 const offYet = "is on but not built yet"
+
+func isHarmless(reason string) bool {
+	return strings.HasPrefix(reason, platformOnly) || strings.HasPrefix(reason, offYet)
+}
 
 // warn prints a warning, or logs what is only good to know.
 func (a *app) warn(text string, harmless bool) {
@@ -105,29 +110,36 @@ func (s *source) file(name string) string {
 
 // source completes what is needed to open or validate an ADAPTER.
 func (a *app) source(name string) (*source, error) {
-	s := &source{Options: adapter.Options{Redact: a.redact, Log: a.log, Observe: a.observer()}}
+	s := &source{Options: adapter.Options{Redact: a.redact, Log: a.log, Observe: a.observer(), SharedCache: a.sharedCache}}
 	if err := a.locate(name, s); err != nil {
 		return nil, err
 	}
 	if err := a.applyFlags(s); err != nil {
 		return nil, err
 	}
-	if s.Instance.Name != "" {
-		data, err := os.ReadFile(s.Instance.Name)
-		if err != nil {
-			return nil, unusable(s.Instance.Name, "the service instance cannot be read: %v", plainPath(err))
-		}
-		s.Instance.Data = data
-	}
-	o, err := keyhitch.Options(s.path, s.Options)
-	if err != nil {
+	if err := s.complete(os.ReadFile); err != nil {
 		return nil, err
 	}
-	s.Options = o
 	if a.instance != "" && s.Home == nil {
 		return nil, usage("--instance goes with an adapter home; %s is a service instance itself", s.path)
 	}
 	return s, a.knownDialect(s)
+}
+
+// complete reads the instance, and takes the rest of the options from what path is.
+func (s *source) complete(read func(string) ([]byte, error)) error {
+	if s.Instance.Name != "" {
+		data, err := read(s.Instance.Name)
+		if err != nil {
+			return unusable(s.Instance.Name, "the service instance cannot be read: %v", plainPath(err))
+		}
+		s.Instance.Data = data
+	}
+	o, err := keyhitch.Options(s.path, s.Options)
+	if err == nil {
+		s.Options = o
+	}
+	return err
 }
 
 // applyFlags lays --dialect, --set and --instance over what the project file says.
@@ -164,22 +176,23 @@ func (a *app) locate(name string, s *source) error {
 	if err != nil || p == nil {
 		return err
 	}
-	entry, err := p.adapter(name)
+	entry, err := p.Adapter(name)
 	if err != nil {
 		return err
 	}
 	if entry == nil {
 		if _, err := os.Stat(name); err != nil {
-			return unusable(name, "is neither in %s nor a directory or file here%s", p.file, didYouMean(name, p.names()))
+			return unusable(name, "is neither in %s nor a directory or file here%s", p.Name(), didYouMean(name, p.Names()))
 		}
 		return nil
 	}
-	s.Name = name
-	s.path = p.below(firstOf(entry.Config, entry.Home))
-	if entry.Instance != "" {
-		s.Instance.Name = p.below(entry.Instance)
-	}
+	s.named(name, *entry)
 	return nil
+}
+
+// named makes s what the project file says of an adapter.
+func (s *source) named(name string, entry project.Adapter) {
+	s.Name, s.path, s.Instance.Name = name, firstOf(entry.Config, entry.Home), entry.Instance
 }
 
 // planned are dialects that CONTRACT names and that are not built yet.

@@ -3,107 +3,104 @@ package main
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
-	"path/filepath"
-	"slices"
 
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"github.com/keyhitch/keyhitch"
 	"github.com/keyhitch/keyhitch/adapter"
+	"github.com/keyhitch/keyhitch/internal/project"
 	"github.com/keyhitch/keyhitch/internal/settings"
 )
 
-const projectFile = "keyhitch.yaml"
-
-// projectMembers are the members of the project file. Only adapters counts so far.
-var projectMembers = []string{"adapters", "cache", "log", "gateway"}
-
-// project is the project file.
-type project struct {
-	file     string
-	doc      *settings.Document
-	adapters map[string]any
-}
-
-// projectAdapter is one named adapter of the project file.
-type projectAdapter struct {
-	// Directory of the adapter home.
-	Home string `json:"home"`
-	// Service-instance file of the home.
-	Instance string `json:"instance"`
-	// Configuration file, for adapters without a home.
-	Config string `json:"config"`
-}
-
 // readProject reads --project, else KEYHITCH_PROJECT, else ./keyhitch.yaml; nil: there is none.
-func (a *app) readProject() (*project, error) {
-	file := firstOf(a.project, os.Getenv("KEYHITCH_PROJECT"), projectFile)
+func (a *app) readProject() (*project.File, error) {
+	return a.readProjectWith(os.ReadFile)
+}
+
+// readProjectWith is readProject by a function that may note which files are read.
+func (a *app) readProjectWith(read func(string) ([]byte, error)) (*project.File, error) {
+	file := firstOf(a.project, os.Getenv("KEYHITCH_PROJECT"), project.Name)
 	asked := a.project != "" || os.Getenv("KEYHITCH_PROJECT") != ""
-	data, err := os.ReadFile(file)
+	data, err := read(file)
 	if errors.Is(err, fs.ErrNotExist) && !asked {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, unusable(file, "the project file cannot be read: %v", plainPath(err))
 	}
-	p := &project{file: file}
-	if p.doc, err = settings.Parse(data); err != nil {
-		return nil, p.wrong(err)
+	return project.Read(file, data, settings.Lookup{Env: os.LookupEnv, File: read})
+}
+
+// sharedCache opens the Redis that the project file or the environment names.
+func (a *app) sharedCache() (adapter.SharedCache, error) {
+	p, err := a.readProject()
+	if err != nil || p == nil {
+		return openShared(keyhitch.Redis{}, err)
 	}
-	root, ok := p.doc.Root().(map[string]any)
-	if !ok {
-		return nil, p.problem("", "is no project file: it must be an object with adapters")
+	c, err := p.Cache()
+	return openShared(a.redis(c), err)
+}
+
+func openShared(r keyhitch.Redis, err error) (adapter.SharedCache, error) {
+	if err != nil {
+		return adapter.SharedCache{}, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(root)) {
-		if !slices.Contains(projectMembers, name) {
-			return nil, p.problem("/"+name, "is not a known member"+didYouMean(name, projectMembers))
+	return keyhitch.SharedCache(r)()
+}
+
+// redis is where a project file shares tokens. No message shows its secrets from here on.
+func (a *app) redis(c project.Cache) keyhitch.Redis {
+	a.redact.Learn(c.Redis.URL, c.Redis.SealKey)
+	return keyhitch.Redis{URL: c.Redis.URL, SealKey: c.Redis.SealKey, Prefix: c.Redis.Prefix}
+}
+
+// setLog makes the log what flags, the environment and the project file say, in this order.
+func (a *app) setLog(cmd *cobra.Command) error {
+	var file project.Log
+	if cmd.Flags().Lookup("project") != nil {
+		p, err := a.readProject()
+		if err == nil && p != nil {
+			file, err = p.Log()
+		}
+		if err != nil {
+			return err
 		}
 	}
-	if p.adapters, ok = root["adapters"].(map[string]any); !ok && root["adapters"] != nil {
-		return nil, p.problem("/adapters", "must be an object: a name, and what it stands for")
+	level, format := "warning", "text"
+	if cmd.Name() == "serve" {
+		level, format = "info", "json"
+		if isTerminal(a.err) {
+			format = "text"
+		}
 	}
-	return p, nil
+	if err := a.setLevel(firstOf(os.Getenv("KEYHITCH_LOG_LEVEL"), file.Level, level)); err != nil {
+		return err
+	}
+	return a.setFormat(firstOf(os.Getenv("KEYHITCH_LOG_FORMAT"), file.Format, format))
 }
 
-// adapter finds a named adapter; nil: the project file does not know it. It is strict: an
-// unknown member is an error.
-func (p *project) adapter(name string) (*projectAdapter, error) {
-	raw, ok := p.adapters[name]
-	if !ok {
-		return nil, nil
+func (a *app) setLevel(name string) error {
+	level, err := logrus.ParseLevel(name)
+	if err != nil {
+		return usage("KEYHITCH_LOG_LEVEL is unknown; use error, warning, info, debug or trace")
 	}
-	at := "/adapters/" + name
-	raw, found := settings.Expand(raw, at, settings.Lookup{Env: os.LookupEnv, File: os.ReadFile})
-	var entry projectAdapter
-	found = append(found, settings.Decode(raw, at, &entry)...)
-	if len(found) > 0 {
-		return nil, p.problem(found[0].Pointer, found[0].Reason)
+	if a.verbose {
+		level = max(level, logrus.DebugLevel)
 	}
-	if (entry.Home == "") == (entry.Config == "") {
-		return nil, p.problem(at, "needs either home or config")
-	}
-	return &entry, nil
+	a.log.SetLevel(level)
+	return nil
 }
 
-func (p *project) names() []string { return slices.Sorted(maps.Keys(p.adapters)) }
-
-// below makes a path of the project file relative to that file.
-func (p *project) below(path string) string {
-	if filepath.IsAbs(path) {
-		return path
+func (a *app) setFormat(name string) error {
+	switch name {
+	case "text":
+	case "json":
+		a.jsonLog = true
+		a.log.SetFormatter(scrubbing{new(logrus.JSONFormatter), a.redact})
+	default:
+		return usage("KEYHITCH_LOG_FORMAT is unknown; use text or json")
 	}
-	return filepath.Join(filepath.Dir(p.file), path)
-}
-
-func (p *project) problem(pointer, reason string) error {
-	line, column := p.doc.Position(pointer)
-	return p.wrong(&settings.Problem{Line: line, Column: column, Pointer: pointer, Reason: reason})
-}
-
-func (p *project) wrong(err error) error {
-	var found *settings.Problem
-	if !errors.As(err, &found) {
-		return unusable(p.file, "%v", err)
-	}
-	return &adapter.ConfigError{Problems: adapter.Problems{{File: p.file, Line: found.Line, Column: found.Column,
-		Pointer: found.Pointer, Reason: found.Reason}}}
+	return nil
 }

@@ -186,7 +186,8 @@ func (a *app) planRefresh(ctx context.Context, ad *adapter.Adapter) error {
 
 // planLogin prints the token requests alone.
 func (a *app) planLogin(ctx context.Context, ad *adapter.Adapter) error {
-	plan, err := ad.PlanRequest(ctx, http.MethodGet, "/", nil, nil, a.reveal)
+	const some = "/path" // which one does not matter: it is left out; only a baseUrl needs one at all
+	plan, err := ad.PlanRequest(ctx, http.MethodGet, some, nil, nil, a.reveal)
 	if err != nil {
 		return a.failWith(ad, err)
 	}

@@ -59,6 +59,8 @@ var arrows = []arrow{
 		why: "adapter is below the programs; cmd passes the lists in"},
 
 	{place: "examples", why: "examples are data to copy"},
+	{place: "examples/demo", may: []string{"internal/demo"},
+		why: "README's first command must build soon: it is the story and nothing else"},
 
 	{place: "internal/settings", may: []string{"auth"},
 		why: "settings is a leaf: whoever reads configuration uses it, and it knows only the Secret type"},

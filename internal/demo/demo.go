@@ -5,6 +5,8 @@
 //	step ── act ──▶ Adapter ──▶ system (checks, answers, counts) ──▶ ledger
 //	  └─ wire, count: what the step claims ── compared with the ledger ──▶ page
 //
+// Stay keeps systems for the files of examples/port, so that others can try them.
+//
 // It promises that whatever it prints was counted by the pretend systems themselves: a claim
 // that does not hold ends the story with an error. No secret is printed, only fingerprints.
 package demo
@@ -21,6 +23,8 @@ type Options struct {
 	Out      io.Writer
 	Color    bool // Out understands ANSI colours
 	Terminal bool // Out is a terminal: a wait is shown on a line that goes away again
+
+	Listen string // where Stay listens; empty: Listen
 
 	Now  func() time.Time                           // nil: time.Now
 	Wait func(context.Context, time.Duration) error // nil: real time passes

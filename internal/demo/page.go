@@ -42,7 +42,7 @@ func (p *page) styled(style, text string) string {
 }
 
 func (p *page) opening() {
-	p.printf("%s\n", p.styled(bold, "Four pretend systems run on 127.0.0.1. keyhitch calls them with the homes in examples/."))
+	p.printf("%s\n", p.styled(bold, "Five pretend systems run on 127.0.0.1. keyhitch calls them with what is in examples/."))
 	p.printf("%s\n", p.styled(dim, "#1a2b3c4d is the fingerprint of a credential. The credential itself is never shown."))
 }
 
@@ -89,6 +89,7 @@ func (p *page) closing(c count, took time.Duration) {
 	for _, command := range []string{
 		"keyhitch validate examples/basic",
 		"keyhitch call examples/session-token device get --path r1 --dry-run",
+		"keyhitch demo --stay",
 	} {
 		p.printf("  %s\n", p.styled(green, command))
 	}

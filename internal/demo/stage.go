@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/auth"
 	"github.com/keyhitch/keyhitch/auth/dialects/iap"
+	portdialect "github.com/keyhitch/keyhitch/auth/dialects/port"
 	"github.com/keyhitch/keyhitch/examples"
 )
 
@@ -29,8 +31,8 @@ type stage struct {
 	keys   *auth.Keyer // the engine's and the systems': both show the same fingerprints
 	wire   *http.Transport
 
-	session, tokens, plain, cookie role
-	elsewhere                      *system
+	session, tokens, plain, cookie, places role
+	elsewhere                              *system
 
 	systems  []*system
 	adapters []*adapter.Adapter
@@ -64,6 +66,7 @@ func (s *stage) start() error {
 	s.tokens.system = s.system("oauth-client-credentials", clientCredentials(s.tokens.sessions, s.slowly))
 	s.plain.system = s.system("basic", basic)
 	s.cookie.system = s.system("cookie-csrf", cookieCSRF(s.cookie.sessions, s.elsewhere))
+	s.places.system = s.system("port/three-places.yaml", portSystems(s.o.Now))
 	for _, sys := range s.systems {
 		if err := sys.listen(); err != nil {
 			return err
@@ -88,7 +91,30 @@ func (s *stage) openAll() error {
 			return err
 		}
 	}
-	return nil
+	var err error
+	s.places.adapter, err = s.openPort(s.places.system)
+	return err
+}
+
+// openPort opens the configuration of a system's name.
+func (s *stage) openPort(sys *system) (*adapter.Adapter, error) {
+	data, err := fs.ReadFile(examples.FS, sys.name)
+	if err != nil {
+		return nil, err
+	}
+	return s.kept(adapter.Open(adapter.Options{
+		Dialect: portdialect.Dialect{}, Instance: adapter.File{Name: sys.name, Data: data}, Base: s.wire, Keys: s.keys, Now: s.o.Now,
+		LookupEnv: func(string) (string, bool) { return portSecret, true },
+		Set:       []adapter.Assignment{{Path: "baseUrl", Value: fmt.Sprintf("http://%s:%d/three-places", loopback, sys.port)}},
+	}))
+}
+
+// kept remembers an adapter that strike is to close.
+func (s *stage) kept(a *adapter.Adapter, err error) (*adapter.Adapter, error) {
+	if err == nil {
+		s.adapters = append(s.adapters, a)
+	}
+	return a, err
 }
 
 // open opens the home of a system's name, as it is but for the address.
@@ -97,17 +123,12 @@ func (s *stage) open(sys *system, more ...adapter.Assignment) (*adapter.Adapter,
 	if err != nil {
 		return nil, err
 	}
-	a, err := adapter.Open(adapter.Options{
+	return s.kept(adapter.Open(adapter.Options{
 		Home: home, HomeName: sys.name, Dialect: iap.Dialect{}, Base: s.wire, Keys: s.keys, Now: s.o.Now,
 		Set: append([]adapter.Assignment{
 			{Path: "protocol", Value: "http"}, {Path: "host", Value: loopback}, {Path: "port", Value: strconv.Itoa(sys.port)},
 		}, more...),
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.adapters = append(s.adapters, a)
-	return a, nil
+	}))
 }
 
 // strike ends everything that raise and the story started.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +30,7 @@ var (
 
 // story is all that happens, in order.
 func (s *stage) story() []chapter {
-	return []chapter{s.sessionToken(), s.oauth(), s.basic(), s.cookieCSRF()}
+	return []chapter{s.sessionToken(), s.oauth(), s.basic(), s.cookieCSRF(), s.threePlaces()}
 }
 
 func (s *stage) sessionToken() chapter {
@@ -67,6 +69,21 @@ func (s *stage) cookieCSRF() chapter {
 			"POST /session → 200 #1+#2, POST /tickets → 201 #1+#2", count{logins: 1, calls: 1}},
 		{"A redirect to another server is followed without them.", calls(s.cookie.adapter, 1, "report", "latest", adapter.Input{}),
 			"GET /reports/latest → 302 #1+#2, other server: GET /latest.txt → 200 no credentials", count{logins: 1, calls: 2}},
+	}}
+}
+
+// threePlaces is a configuration in the port dialect: no home, and no declared calls.
+func (s *stage) threePlaces() chapter {
+	search := func(ctx context.Context) (string, error) {
+		res, err := s.places.adapter.Request(ctx, http.MethodPost, "/v1/search", http.Header{"Content-Type": {"application/json"}}, strings.NewReader(`{"name":"r1"}`))
+		if err != nil {
+			return "", err
+		}
+		return "", res.Body.Close()
+	}
+	return chapter{s.places.system, "one file in the port dialect: a call that brings a token, and where it goes", []step{
+		{"The token goes into a header, the query and the body.", search,
+			"POST /three-places/v1/auth/token → 200 #1, POST /three-places/v1/search → 200 #1", count{logins: 1, calls: 1}},
 	}}
 }
 

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +21,9 @@ type system struct {
 	answer handler
 	ledger *ledger
 	tamper func(*system, reply) reply
+
+	address string // where it listens; empty: a free port of loopback
+	heard   func() // is told after each request; nil: nobody is
 
 	server *http.Server
 	port   int
@@ -53,9 +57,9 @@ func (c count) String() string {
 	return fmt.Sprintf("%d logins, %d refused, %d calls", c.logins, c.refused, c.calls)
 }
 
-// listen starts the system on a free port of loopback.
+// listen starts the system.
 func (s *system) listen() error {
-	l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+	l, err := net.Listen("tcp", cmp.Or(s.address, net.JoinHostPort(loopback, "0")))
 	if err != nil {
 		return fmt.Errorf("pretend system %s: %w", s.name, err)
 	}
@@ -92,6 +96,9 @@ func (s *system) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.note(rep)
 	s.ledger.add(s, r, rep)
+	if s.heard != nil {
+		s.heard()
+	}
 	for name, value := range rep.header {
 		w.Header().Set(name, value)
 	}

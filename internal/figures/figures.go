@@ -29,5 +29,9 @@ func Write(file, section, text string) error {
 	}
 	// Blank lines keep Markdown from taking a table for a part of the comment.
 	text = before + begin + "\n\n" + strings.TrimSpace(text) + "\n\n" + end + after
-	return os.WriteFile(file, []byte(text), 0o644)
+	next := file + ".new" // a write that breaks off leaves the old figures
+	if err := os.WriteFile(next, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(next, file)
 }

@@ -78,10 +78,11 @@ func serviceInstance(r *jsonschema.Reflector) *jsonschema.Schema {
 func portConfiguration(r *jsonschema.Reflector) *jsonschema.Schema {
 	root := settings.Reflect(r, &port.Configuration{})
 	text := &jsonschema.Schema{Type: "string"}
-	call := settings.Reflect(r, &port.AuthRequest{})
-	call.Version = ""
-	template := settings.Reflect(r, &port.Template{})
-	template.Version = ""
+	call, template := settings.Reflect(r, &port.AuthRequest{}), settings.Reflect(r, &port.Template{})
+	for _, strict := range []*jsonschema.Schema{root, call, template} {
+		strict.AdditionalProperties = jsonschema.FalseSchema
+	}
+	call.Version, template.Version = "", ""
 	calls := &jsonschema.Schema{Type: "array", Items: call, MinItems: new(uint64(1))}
 	nest(root, "customAuthRequest", &jsonschema.Schema{AnyOf: []*jsonschema.Schema{call, calls, text}})
 	for _, name := range []string{"customAuthRequestTemplate", "customAuthResponse"} {

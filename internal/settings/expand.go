@@ -25,13 +25,23 @@ const maxFile = 1 << 20 // bytes of a ${file:…}
 // pointers begin with at; they name NAME and PATH, never what stands there. The tree itself
 // is not changed, and a string with a problem stays as it is.
 func Expand(tree any, at string, from Lookup) (any, Problems) {
+	out, _, problems := ExpandTold(tree, at, from)
+	return out, problems
+}
+
+// Reference is a text that came in for one ${…}, and the JSON Pointer of the string it went into.
+type Reference struct{ Pointer, Text string }
+
+// ExpandTold is Expand, and tells what came in: most of it is secret, wherever it went.
+func ExpandTold(tree any, at string, from Lookup) (any, []Reference, Problems) {
 	e := expander{from: from}
-	return e.value(tree, at), e.problems
+	return e.value(tree, at), e.references, e.problems
 }
 
 type expander struct {
-	from     Lookup
-	problems Problems
+	from       Lookup
+	references []Reference
+	problems   Problems
 }
 
 func (e *expander) value(v any, at string) any {
@@ -82,6 +92,7 @@ func (e *expander) text(text, at string) string {
 				e.problems = append(e.problems, &Problem{Pointer: at, Reason: reason})
 				return text
 			}
+			e.references = append(e.references, Reference{at, value})
 			b.WriteString(value)
 			rest = after
 		default:

@@ -67,12 +67,12 @@ func column(rounds [][][]float64, figure int) [][]float64 {
 }
 
 func (f figure) row(g goal, list []contender, rounds [][]float64) row {
-	r := row{goal: g, figure: f, ours: f.value(rounds[0], base(list, rounds))}
+	r := row{goal: g, figure: f, ours: f.value(rounds[0], f.base(list, rounds))}
 	for i, c := range list {
 		if i == 0 || c.floor {
 			continue
 		}
-		v := f.value(rounds[i], base(list, rounds))
+		v := f.value(rounds[i], f.base(list, rounds))
 		if math.IsNaN(v.of) { // the peer has nothing of the kind
 			continue
 		}
@@ -84,8 +84,9 @@ func (f figure) row(g goal, list []contender, rounds [][]float64) row {
 }
 
 // base is the rounds of the contender that the others are a share of.
-func base(list []contender, rounds [][]float64) []float64 {
-	if i := slices.IndexFunc(list, func(c contender) bool { return c.base }); i >= 0 {
+func (f figure) base(list []contender, rounds [][]float64) []float64 {
+	isBase := func(c contender) bool { return c.name == f.beside || f.beside == "" && c.base }
+	if i := slices.IndexFunc(list, isBase); i >= 0 {
 		return rounds[i]
 	}
 	return nil

@@ -18,7 +18,8 @@ const (
 // figure is one thing that is measured, and its limits.
 type figure struct {
 	what, unit string
-	share      bool // of the base contender's, round by round
+	share      bool   // of the base contender's, round by round
+	beside     string // whose share it is, if not the base contender's
 	must       limit
 	stretch    limit
 	over       string // median, best or worst of the rounds
@@ -31,12 +32,15 @@ type limit struct {
 }
 
 func atMost(v float64) limit  { return limit{"≤", v} }
+func atLeast(v float64) limit { return limit{"≥", v} }
 func exactly(v float64) limit { return limit{"=", v} }
 
 func (l limit) holds(v float64) bool {
 	switch l.sign {
 	case "≤":
 		return v <= l.value
+	case "≥":
+		return v >= l.value
 	case "=":
 		return v == l.value
 	}
@@ -45,7 +49,10 @@ func (l limit) holds(v float64) bool {
 
 // distance is the less the better v is.
 func (l limit) distance(v float64) float64 {
-	if l.sign == "=" {
+	switch l.sign {
+	case "≥":
+		return -v
+	case "=":
 		return math.Abs(v - l.value)
 	}
 	return v

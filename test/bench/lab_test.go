@@ -26,7 +26,7 @@ import (
 const roleVariable = "KEYHITCH_BENCH_ROLE"
 
 // roles are what a child process may be.
-var roles = map[string]func(){"upstream": serveUpstream, "worker": work}
+var roles = map[string]func(){"upstream": serveUpstream, "worker": work, "system": serveSystem, "bare": serveBare}
 
 // child is this program again, in a role. It ends when its standard input closes.
 type child struct {

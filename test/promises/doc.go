@@ -7,8 +7,8 @@
 //
 // Without flags every test is scaled to seconds. The figures of the table are run by
 //
-//	go test ./test/promises -full -timeout 30m -write $PWD/README.md
+//	make promises
 //
-// which also writes what was measured between the marks of that file. Tests that wait run in a
+// which also writes what was measured into docs/tokens.md. Tests that wait run in a
 // synctest bubble, without sockets; a random one prints its seed, and -seed runs it again.
 package promises

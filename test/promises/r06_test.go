@@ -1,7 +1,6 @@
 package promises
 
 import (
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -78,9 +77,13 @@ func TestR6ARevokedTokenIsRenewedOnceAndNoCallSeesIt(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.Set(authtest.Script{Lifetime: time.Hour, Delay: 20 * time.Millisecond})
+	chance, taken := seed(t), new(sync.Mutex)
 	s.answer(func(w http.ResponseWriter, r *http.Request) { // so that refusals come late, after the new token too
 		s.Server.ServeHTTP(w, r)
-		pause(r.Context(), time.Duration(rand.Int64N(int64(50*time.Millisecond))))
+		taken.Lock()
+		late := time.Duration(chance.Int64N(int64(50 * time.Millisecond)))
+		taken.Unlock()
+		pause(r.Context(), late)
 	})
 	p := s.process(t, options{})
 	p.want(t)

@@ -37,15 +37,20 @@ func TestR14RedisThatIsAwayOrSlowCostsNoCall(t *testing.T) {
 		}},
 		{"bandwidth of 1 KiB a second", func(p *toxic) { p.spoil("bandwidth", map[string]any{"rate": 1}) }},
 	}
-	all(len(faults), func(i int) { // at once, but for -full, where latencies are compared
-		t.Run(faults[i].name, func(t *testing.T) {
-			if *full {
-				t.Parallel()
-			}
-			toxicRun(t, faults[i].name, faults[i].spoil)
-		})
-	})
+	try := func(i int) {
+		t.Run(faults[i].name, func(t *testing.T) { toxicRun(t, faults[i].name, faults[i].spoil) })
+	}
+	if !*full {
+		all(len(faults), try)
+		return
+	}
+	for i := range faults { // one after another: latencies are compared
+		try(i)
+	}
 }
+
+// p99Floor is what the scheduler of a busy machine may do to one call in a hundred.
+const p99Floor = 5 * time.Millisecond
 
 // toxicRun drives two processes while Redis is well, and while it is spoiled.
 func toxicRun(t *testing.T, name string, spoil func(*toxic)) {
@@ -71,7 +76,7 @@ func toxicRun(t *testing.T, name string, spoil func(*toxic)) {
 	}
 	measured(t, "R14", "%s: %d calls, p99 %s (%s while Redis is well), %d token requests in %d lives of 2 processes",
 		name, len(spoiled), p99(spoiled).Round(100*time.Microsecond), p99(well).Round(100*time.Microsecond), asked, lives)
-	if limit := max(p99(well)*12/10, 10*time.Millisecond); *full && p99(spoiled) > limit {
+	if limit := max(p99(well)*12/10, p99Floor); *full && p99(spoiled) > limit {
 		t.Errorf("p99 is %s while Redis is spoiled, want %s at most", p99(spoiled), limit)
 	}
 }

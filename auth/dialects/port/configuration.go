@@ -3,7 +3,7 @@ package port
 import (
 	"encoding/json"
 	"errors"
-	"slices"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -183,20 +183,23 @@ func (s *Seconds) UnmarshalJSON(data []byte) error {
 // Flag is yes or no. In JSON it is a boolean or a word for it.
 type Flag bool
 
-var (
-	yes = []any{"true", "True", "TRUE", "yes", "on", "1"}
-	no  = []any{"false", "False", "FALSE", "no", "off", "0"}
+// JSON Schema has no pattern without case.
+const (
+	yes = `[Tt]([Rr][Uu][Ee])?|[Yy]([Ee][Ss])?|[Oo][Nn]|1`
+	no  = `[Ff]([Aa][Ll][Ss][Ee])?|[Nn][Oo]?|[Oo][Ff][Ff]|0`
 )
+
+var yesWord = regexp.MustCompile(`^(` + yes + `)$`)
 
 // JSONSchema says what UnmarshalJSON reads.
 func (Flag) JSONSchema() *jsonschema.Schema {
-	words := &jsonschema.Schema{Type: "string", Enum: slices.Concat(yes, no)}
+	words := &jsonschema.Schema{Type: "string", Pattern: "^(" + yes + "|" + no + ")$"}
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "boolean"}, words}}
 }
 
 // UnmarshalJSON reads a boolean or a word.
 func (f *Flag) UnmarshalJSON(data []byte) error {
-	*f = Flag(slices.Contains(yes, any(strings.Trim(string(data), `"`))))
+	*f = Flag(yesWord.MatchString(strings.Trim(string(data), `"`)))
 	return nil
 }
 

@@ -119,7 +119,7 @@ func merged(object map[string]any, path []string, value any) map[string]any {
 }
 
 var (
-	settingNames = namesOf[Configuration]()
+	settingNames = append(namesOf[Configuration](), elsewhere...)
 	fieldNames   = append(namesOf[AuthRequest](), namesOf[Template]()...)
 )
 

@@ -78,7 +78,7 @@ func (p *parser) basic() (string, auth.Config) {
 // custom reads the calls and the template, and what the last call says of renewal.
 func (p *parser) custom(spec *auth.Spec) auth.Config {
 	spec.Resubmits = 1
-	c := &custom.Config{Owner: p.src.Owner, Tries: 1 + spec.Resubmits}
+	c := &custom.Config{Owner: p.src.Owner, Tries: 1 + spec.Resubmits, Identity: identity(spec.System)}
 	if spec.System != nil && spec.System.BaseURL != nil {
 		c.Base = spec.System.BaseURL.String()
 	}
@@ -101,14 +101,17 @@ func (p *parser) calls(spec *auth.Spec, c *custom.Config) []custom.Call {
 	}
 	var calls []custom.Call
 	for i, item := range list {
-		at := callPlace{templated: i > 0, last: i == len(list)-1}
+		at := callPlace{templated: i > 0, last: i == len(list)-1, words: "customAuthRequest[" + strconv.Itoa(i) + "]."}
 		calls = append(calls, p.call(item, pointer+"/"+strconv.Itoa(i), spec, c, at))
 	}
 	return calls
 }
 
 // callPlace is where a call stands among the calls.
-type callPlace struct{ templated, last bool }
+type callPlace struct {
+	templated, last bool
+	words           string // customAuthRequest[1]. in a list
+}
 
 func (p *parser) call(raw any, pointer string, spec *auth.Spec, c *custom.Config, at callPlace) custom.Call {
 	var r AuthRequest
@@ -123,6 +126,9 @@ func (p *parser) call(raw any, pointer string, spec *auth.Spec, c *custom.Config
 		p.problem(pointer+"/bodyForm", "and body are mutually exclusive; keep one of them")
 	}
 	p.renewal(r, pointer, spec, c, at)
+	if !at.templated {
+		p.asWritten(raw, pointer)
+	}
 	call, faults := custom.NewCall(custom.WrittenCall{
 		Written: custom.Written{Headers: r.Headers, Query: query, Body: body},
 		Base:    spec.System.BaseURL, Endpoint: r.Endpoint, Method: r.Method, Form: r.BodyForm, Templated: at.templated,
@@ -130,7 +136,7 @@ func (p *parser) call(raw any, pointer string, spec *auth.Spec, c *custom.Config
 	if r.Endpoint == "" || spec.System.BaseURL == nil { // said already, of itself or of baseUrl
 		faults = slices.DeleteFunc(faults, func(f custom.Fault) bool { return f.Pointer == "/endpoint" })
 	}
-	p.faults(pointer, faults)
+	p.faults(pointer, at.words, faults)
 	return call
 }
 
@@ -145,7 +151,9 @@ func (p *parser) renewal(r AuthRequest, pointer string, spec *auth.Spec, c *cust
 		p.problem(pointer+"/reauthenticate_interval_seconds", "is given together with reauthenticateIntervalSeconds; keep that one")
 	}
 	c.Interval = seconds(max(r.ReauthenticateIntervalSeconds, r.ReauthenticateInterval))
-	spec.Refused = r.ReauthenticateOn
+	if spec.Refused = r.ReauthenticateOn; spec.Refused != nil && len(spec.Refused) == 0 {
+		p.problem(pointer+"/reauthenticateOn", "is empty; name at least one status, or leave it out (401)")
+	}
 	if r.ReauthenticateIntervalFrom == "" {
 		return
 	}
@@ -184,13 +192,14 @@ func (p *parser) template() custom.Template {
 		p.problem(pointer, "needs at least one of headers, queryParams and body")
 	}
 	template, faults := custom.NewTemplate(custom.Written{Headers: t.Headers, Query: query, Body: body})
-	p.faults(pointer, faults)
+	p.faults(pointer, "", faults)
 	return template
 }
 
-func (p *parser) faults(pointer string, faults []custom.Fault) {
+// faults reports what is wrong in a call or a template; within says in which of several calls.
+func (p *parser) faults(pointer, within string, faults []custom.Fault) {
 	for _, f := range faults {
-		p.problem(pointer+f.Pointer, "%s: %s", f.Place, f.Reason)
+		p.problem(pointer+f.Pointer, "%s%s: %s", within, f.Place, f.Reason)
 	}
 }
 

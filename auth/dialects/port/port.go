@@ -11,6 +11,7 @@ package port
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -32,10 +33,15 @@ func (Dialect) Shape() any { return Configuration{} }
 // Parse reads the configuration. Its error is settings.Problems with every problem in it.
 func (Dialect) Parse(src auth.Source) (auth.Spec, error) {
 	p := parser{src: src}
-	p.decode(src.Raw, "", &p.config)
 	p.raw, _ = src.Raw.(map[string]any)
+	if p.raw == nil {
+		p.decode(src.Raw, "", &p.config)
+	} else {
+		p.decode(p.ours(), "", &p.config)
+	}
 	spec := auth.Spec{System: p.system(), Shared: p.config.TokenCache == "redis"}
 	p.method(&spec)
+	p.otherReferences()
 	p.unused()
 	spec.Notes = p.notes()
 	if err := p.problems.Err(); err != nil {
@@ -58,6 +64,9 @@ func (p *parser) decode(raw any, pointer string, into any) bool {
 	problems := settings.Decode(raw, p.src.At+pointer, into)
 	for _, found := range problems {
 		found.Warning = false
+		if found.Pointer == p.src.At+"/verifySsl" { // a pattern says nothing to people
+			found.Reason = "must be true or false; yes, no, on, off, 1 and 0 do too"
+		}
 	}
 	p.problems = append(p.problems, problems...)
 	return len(problems) == 0
@@ -80,6 +89,24 @@ func (p *parser) notes() []auth.Note {
 		}
 	}
 	return notes
+}
+
+// elsewhere are settings of the integration that this configuration was first written for. What
+// they say of reading lists is no matter of authentication; files that hold them are to work.
+var elsewhere = []string{
+	"multipleHosts", "paginationType", "pageSize", "paginationParam", "sizeParam", "startPage", "cursorPath", "hasMorePath", "customHeaders",
+}
+
+// ours is the configuration without the settings of others, which are warned of.
+func (p *parser) ours() map[string]any {
+	out := maps.Clone(p.raw)
+	for _, name := range elsewhere {
+		if _, has := out[name]; has {
+			p.warn("/"+name, "is not used here: it is the original integration's, and says nothing of authentication")
+			delete(out, name)
+		}
+	}
+	return out
 }
 
 // owners says which authType a setting belongs to.

@@ -120,14 +120,14 @@ func TestConfigurationIsCheckedWhole(t *testing.T) {
 				r + `method: must be one of "GET", "POST", "PUT", "PATCH", "DELETE"`},
 
 		{"text that is not JSON", `{` + template + `,"customAuthRequest":"{endpoint"}`,
-			a + ": is a text, and not that of a JSON object"},
+			a + ": is a text, and not that of a JSON object: at character 2 of it: is not JSON here: want a value"},
 		{"text of YAML", `{` + template + `,"customAuthRequest":"endpoint: /t"}`, a + ": is a text, and not that of a JSON object"},
 		{"text of a list as the template", `{` + request + `,"customAuthRequestTemplate":"[1]"}`, to + ": is array, want object"},
 		{"null in the list", `{` + template + `,"customAuthRequest":[{"endpoint":"/a"},null]}`, r + "1: is null, want object"},
 		{"interval in an early call", `{` + template + `,"customAuthRequest":[{"endpoint":"/a","reauthenticateIntervalSeconds":5},{"endpoint":"/b"}]}`,
 			r + "0: says when to reauthenticate; in a list of calls only the last one can"},
 		{"expressions in later calls", `{` + template + `,"customAuthRequest":[{"endpoint":"/a","body":{"a":"{{x}}"}},{"endpoint":"/b","body":{"a":"{{x}}"}}]}`,
-			r + "1/body/a: body.a: {{x}} at character 1 is no expression; write {{.x}}"},
+			r + "1/body/a: customAuthRequest[1].body.a: {{x}} at character 1 is no expression; write {{.x}}"},
 
 		{"former name", `{` + request + `,"customAuthResponse":{"headers":{"A":"{{.t}}"}}}`,
 			"note /customAuthResponse: is the former name; write customAuthRequestTemplate"},
@@ -157,7 +157,7 @@ func TestConfigurationIsCheckedWhole(t *testing.T) {
 		{"no certificate checks", `{"authType":"none","baseUrl":"https://a","verifySsl":false}`,
 			"note /verifySsl: is off: whoever is on the way can read and change everything"},
 		{"odd verifySsl", `{"authType":"none","baseUrl":"https://a","verifySsl":"maybe"}`,
-			`/verifySsl: must be one of "true", "True", "TRUE", "yes", "on", "1", "false", "False", "FALSE", "no", "off", "0"`},
+			`/verifySsl: must be true or false; yes, no, on, off, 1 and 0 do too`},
 		{"key without certificate", `{"authType":"none","baseUrl":"https://a","clientPrivateKey":"x"}`, "/clientCertificate: is required with clientPrivateKey"},
 		{"certificate without key", `{"authType":"none","baseUrl":"https://a","clientCertificate":"x"}`, "/clientPrivateKey: is required with clientCertificate"},
 		{"no pair", `{"authType":"none","baseUrl":"https://a","clientCertificate":"x","clientPrivateKey":"y"}`,
@@ -314,7 +314,7 @@ func TestTreeDoesNotChangeTheDocument(t *testing.T) {
 // Section 11.
 func TestEnvironmentIsReadAsItIs(t *testing.T) {
 	const prefix = "OCEAN__INTEGRATION__CONFIG__"
-	base := []string{"PATH=/bin", "OCEAN__PORT__CLIENT_ID=x", prefix + "BASE_URL=https://a.test", prefix + "AUTH_TYPE=custom", prefix + "PAGE_SIZE=5"}
+	base := []string{"PATH=/bin", "OCEAN__PORT__CLIENT_ID=x", prefix + "BASE_URL=https://a.test", prefix + "AUTH_TYPE=custom", prefix + "QUITE_OTHER=5"}
 	req, tpl := prefix+`CUSTOM_AUTH_REQUEST={"endpoint":"/t"}`, prefix+`CUSTOM_AUTH_REQUEST_TEMPLATE={"headers":{"A":"{{.t}}"}}`
 	missing := "/customAuthRequest: is missing: authType custom needs an authentication call"
 	cases := []struct {
@@ -336,7 +336,8 @@ func TestEnvironmentIsReadAsItIs(t *testing.T) {
 		{"unknown field", []string{prefix + "CUSTOM_AUTH_REQUEST__ENDPOINT=/t", prefix + "CUSTOM_AUTH_REQUEST__ZZ=1", tpl}, "/customAuthRequest/zz: is not a known property"},
 		{"slip", []string{req, tpl, prefix + "API_TOKN=x"}, `/api_tokn: is not a known property; did you mean "apiToken"?`},
 		{"the whole as one text", []string{`OCEAN__INTEGRATION={"config":{"custom_auth_request":{"endpoint":"/t"},"customAuthRequestTemplate":{"headers":{"A":"{{.t}}"}}}}`}, ""},
-		{"the whole is no JSON", []string{`OCEAN__INTEGRATION={x`, req, tpl}, ": OCEAN__INTEGRATION is a text, and not that of a JSON object"},
+		{"the whole is no JSON", []string{`OCEAN__INTEGRATION={x`, req, tpl},
+			": OCEAN__INTEGRATION is a text, and not that of a JSON object: at character 2 of it: is not JSON here: want a value"},
 		{"the whole with more", []string{`OCEAN__INTEGRATION={"config":{"custom_auth_request":{"endpoint":"/u"}}}`, req, tpl}, ""},
 	}
 	for _, c := range cases {
@@ -367,6 +368,78 @@ func TestEnvironmentWithoutAuthTypeMeansNone(t *testing.T) {
 	}
 	if document, _ := port.FromEnviron([]string{"PATH=/bin"}); len(document) != 0 {
 		t.Errorf("got %v of an environment without settings, want nothing", document)
+	}
+}
+
+// What the original integration reads besides: a file or a container that has it works.
+func TestSettingsOfTheOriginalIntegrationAreWarnedOf(t *testing.T) {
+	others := []string{"multipleHosts", "paginationType", "pageSize", "paginationParam", "sizeParam", "startPage", "cursorPath", "hasMorePath", "customHeaders"}
+	config := ""
+	var want []string
+	for _, name := range others {
+		config += `,"` + name + `":"x"`
+		want = append(want, "note /integration/config/"+name+": is not used here: it is the original integration's, and says nothing of authentication")
+	}
+	slices.Sort(want)
+	spec, told := read(t, `{"integration":{"config":{"baseUrl":"https://a.test","authType":"none"`+config+`}}}`)
+	if told != strings.Join(want, "\n") || spec.Config == nil {
+		t.Errorf("got\n%s", told)
+	}
+	if _, told = read(t, `{"baseUrl":"https://a.test","authType":"none","pageSiz":1}`); told != "/pageSiz: is not a known property" {
+		t.Errorf("got %s, want an error", told)
+	}
+	document, _ := port.FromEnviron([]string{"OCEAN__INTEGRATION__CONFIG__BASE_URL=https://a.test", "OCEAN__INTEGRATION__CONFIG__PAGE_SIZE=5", "ocean__integration__config__PaginationType=page"})
+	tree, at, _, _ := port.Dialect{}.Tree(document)
+	if _, told := parse(tree, at, nil); strings.Count(told, "note /") != 2 || strings.Count(told, "\n") != 1 {
+		t.Errorf("got %s, want two notes", told)
+	}
+}
+
+func TestSlipsOfTheCallAreTold(t *testing.T) {
+	in := func(fields string) string { return `{` + template + `,"customAuthRequest":` + fields + `}` }
+	const literal = "goes out as it is written: there is no answer yet that an expression could take a value from"
+	for _, c := range []struct{ document, told string }{
+		{in(`{"endpoint":"/t","reauthenticateOn":[]}`), "/customAuthRequest/reauthenticateOn: is empty; name at least one status, or leave it out (401)"},
+		{in(`{"endpoint":"/t","reauthenticateOn":null}`), ""},
+		{in(`{"endpoint":"/t","headers":{"X":"{{.a}}"},"body":{"b":["{{$answers[0].b}}"]}}`),
+			"note /customAuthRequest/body/b/0: " + literal + "\nnote /customAuthRequest/headers/X: " + literal},
+		{in(`[{"endpoint":"/t","bodyForm":"a={{.a}}"},{"endpoint":"/u","bodyForm":"a={{.a}}"}]`), "note /customAuthRequest/0/bodyForm: " + literal},
+		{in(`{"endpoint":"/t","body":{"b":"{{mustache}}"}}`), ""},
+		{in(`{"endpoint":"/t","headers":{"X":"{{ from env SECRET_1 }}"}}`), "/customAuthRequest/headers/X: is a reference in another notation; write ${env:SECRET_1}"},
+		{in(`[{"endpoint":"/t"},{"endpoint":"/t","body":{"X":"{{from env SECRET_1}}"}}]`), "/customAuthRequest/1/body/X: is a reference in another notation; write ${env:SECRET_1}"},
+		{`{"baseUrl":"{{ from env BASE }}","authType":"bearer_token","apiToken":"{{ from env TOKEN }}"}`,
+			"/apiToken: is a reference in another notation; write ${env:TOKEN}\n/baseUrl: is a reference in another notation; write ${env:BASE}"},
+	} {
+		if _, told := read(t, c.document); told != c.told {
+			t.Errorf("%s: got\n%s\nwant\n%s", c.document, told, c.told)
+		}
+	}
+}
+
+func TestVerifySSLTakesManyWords(t *testing.T) {
+	for word, insecure := range map[string]bool{`"TRUE"`: false, `"tRue"`: false, `"t"`: false, `"T"`: false, `"Yes"`: false, `"y"`: false, `"ON"`: false, `"1"`: false, `true`: false, `""`: false, `null`: false,
+		`"FALSE"`: true, `"fAlse"`: true, `"f"`: true, `"No"`: true, `"N"`: true, `"Off"`: true, `"0"`: true, `false`: true} {
+		spec, told := read(t, `{"baseUrl":"https://a.test","authType":"none","verifySsl":`+word+`}`)
+		if spec.System == nil || spec.System.InsecureSkipVerify != insecure {
+			t.Errorf("%s: got %s, want insecure %t", word, told, insecure)
+		}
+	}
+	for _, word := range []string{`"maybe"`, `"truee"`, `1`, `"2"`} {
+		if _, told := read(t, `{"baseUrl":"https://a.test","authType":"none","verifySsl":`+word+`}`); told == "" {
+			t.Errorf("%s is taken for a word", word)
+		}
+	}
+}
+
+func TestBrokenJSONTextNamesItsPlace(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"endpoint": "/t", "secret-1": secret-2}`: "at character 32 of it: ", "{\n \"endpoint\": é}": "at line 2, character 14 of it: ",
+		`{"endpoint": "/t"} secret-1`: "at character 20 of it: ", `[{"endpoint": "/t"}`: "at character 20 of it: ",
+	} {
+		_, told := read(t, `{`+template+`,"customAuthRequest":`+fmt.Sprintf("%q", text)+`}`)
+		if !strings.HasPrefix(told, "/customAuthRequest: is a text, and not that of a JSON object: "+want) || strings.Contains(told, "secret-") {
+			t.Errorf("%s: got %s, want %s", text, told, want)
+		}
 	}
 }
 

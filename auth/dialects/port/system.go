@@ -1,9 +1,12 @@
 package port
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +26,19 @@ func (p *parser) system() *auth.System {
 	}
 	p.certificates()
 	return s
+}
+
+// identity is one text for who we are to the system and whom we take for it: a login over one
+// connection is no credential for the holder of another certificate.
+func identity(s *auth.System) string {
+	if !s.InsecureSkipVerify && s.Certificate.IsZero() && s.PrivateKey.IsZero() && s.Authority.IsZero() {
+		return ""
+	}
+	h := sha256.New()
+	for _, text := range []string{s.Certificate.Reveal(), s.PrivateKey.Reveal(), s.Authority.Reveal(), strconv.FormatBool(s.InsecureSkipVerify)} {
+		_, _ = h.Write([]byte(strconv.Itoa(len(text)) + ":" + text))
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // base is the base URL; nil when it is absent or wrong.
@@ -52,12 +68,15 @@ func (p *parser) certificates() {
 		p.problem("/clientCertificate", "is required with clientPrivateKey")
 	case !cert.IsZero() && key.IsZero():
 		p.problem("/clientPrivateKey", "is required with clientCertificate")
-	case !cert.IsZero():
+	case !cert.IsZero() && !unresolved(cert) && !unresolved(key):
 		if _, err := tls.X509KeyPair([]byte(cert.Reveal()), []byte(key.Reveal())); err != nil {
 			p.problem("/clientCertificate", "and clientPrivateKey are no pair of a certificate and its key in PEM")
 		}
 	}
-	if !authority.IsZero() && !x509.NewCertPool().AppendCertsFromPEM([]byte(authority.Reveal())) {
+	if !authority.IsZero() && !unresolved(authority) && !x509.NewCertPool().AppendCertsFromPEM([]byte(authority.Reveal())) {
 		p.problem("/caCertificate", "holds no certificate in PEM")
 	}
 }
+
+// unresolved reports whether a reference stayed in a PEM text. That is a problem already.
+func unresolved(pem auth.Secret) bool { return strings.Contains(pem.Reveal(), "${") }

@@ -1,6 +1,8 @@
 package port
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"strings"
 
@@ -49,9 +51,23 @@ func unfold(v any) (out any, reason string) {
 		return v, ""
 	}
 	if start := strings.TrimLeft(text, " \t\r\n"); strings.HasPrefix(start, "{") || strings.HasPrefix(start, "[") {
-		if doc, err := settings.Parse([]byte(text)); err == nil {
+		doc, err := settings.Parse([]byte(text))
+		if err == nil {
 			return doc.Root(), ""
 		}
+		return nil, "is a text, and not that of a JSON object: " + whatBreaks(err)
 	}
 	return nil, "is a text, and not that of a JSON object"
+}
+
+// whatBreaks says where in a text its JSON ends to be one, in places of the text itself.
+func whatBreaks(err error) string {
+	p, ok := errors.AsType[*settings.Problem](err)
+	switch {
+	case !ok:
+		return "it is broken"
+	case p.Line > 1:
+		return fmt.Sprintf("at line %d, character %d of it: %s", p.Line, p.Column, p.Reason)
+	}
+	return fmt.Sprintf("at character %d of it: %s", p.Column, p.Reason)
 }

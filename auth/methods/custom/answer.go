@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -40,6 +41,9 @@ func (s scope) with(a auth.Answer, root any) scope {
 	}
 	for _, c := range (&http.Response{Header: a.Header}).Cookies() {
 		next.cookies[c.Name] = c.Value
+		if c.MaxAge < 0 || c.MaxAge == 0 && !c.Expires.IsZero() && !c.Expires.After(a.At) {
+			delete(next.cookies, c.Name) // RFC 6265, section 5.3: so a server deletes one
+		}
 	}
 	return next
 }
@@ -115,11 +119,27 @@ func shape(v any, depth int, redact *auth.Redactor) string {
 	return "number"
 }
 
-// names says what there is where an expression found nothing.
-func names(root any, redact *auth.Redactor) string {
-	object, ok := root.(map[string]any)
+// whatThereIs says what an expression that found nothing could have asked for.
+func (s scope) whatThereIs(e *Expression, redact *auth.Redactor) string {
+	switch {
+	case strings.HasPrefix(e.text, "$headers"):
+		canonical := maps.Clone(s.headers)
+		maps.DeleteFunc(canonical, func(name string, _ any) bool { return name != textproto.CanonicalMIMEHeaderKey(name) })
+		return "its headers are " + names(canonical, redact)
+	case strings.HasPrefix(e.text, "$cookies"):
+		return "the cookies are " + names(s.cookies, redact)
+	}
+	object, ok := s.input().(map[string]any)
 	if !ok {
-		return "it is " + shape(root, 0, redact)
+		return "it is " + shape(s.input(), 0, redact)
+	}
+	return "its keys are " + names(object, redact)
+}
+
+// names lists some names of an object.
+func names(object map[string]any, redact *auth.Redactor) string {
+	if len(object) == 0 {
+		return "none"
 	}
 	var list []string
 	for _, name := range sortedNames(object) {
@@ -129,7 +149,7 @@ func names(root any, redact *auth.Redactor) string {
 		}
 		list = append(list, clip(redact.Scrub(name), nameLength))
 	}
-	return "its keys are " + strings.Join(list, ", ")
+	return strings.Join(list, ", ")
 }
 
 // clip keeps words of others short, printable and on one line.

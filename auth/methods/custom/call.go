@@ -139,6 +139,9 @@ func basic(user *url.Userinfo, masked bool) string {
 func (c *Call) url(f filling) (*url.URL, error) {
 	inURL := f
 	inURL.escape = escapeValue
+	if err := c.straight(inURL); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(inURL.text(c.endpoint, false))
 	if err != nil || u.Hostname() == "" {
 		return nil, errors.New("is no URL") // without the parser's words: they quote
@@ -150,6 +153,43 @@ func (c *Call) url(f filling) (*url.URL, error) {
 	}
 	u.RawQuery = c.merged(own, f)
 	return u, nil
+}
+
+// straight refuses values that lead elsewhere: an answer fills places in a path, and does not
+// choose another path (RFC 3986, section 5.2.4).
+func (c *Call) straight(f filling) error {
+	segment, filled, slashes := "", false, 0 // the path begins behind the third slash
+	end := func() error {
+		plain, err := url.PathUnescape(segment)
+		if filled && slashes >= 3 && (err != nil || plain == "" || plain == "." || plain == "..") {
+			return errors.New("endpoint: a value is empty, . or .. where it would be a whole part of the path")
+		}
+		segment, filled = "", false
+		return nil
+	}
+	for _, p := range c.endpoint {
+		if p.expr != nil {
+			segment, filled = segment+f.value(p.expr), true
+			continue
+		}
+		text, last := p.literal.Reveal(), false
+		if i := strings.IndexAny(text, "?#"); i >= 0 {
+			text, last = text[:i], true
+		}
+		for i, piece := range strings.Split(text, "/") {
+			if i > 0 {
+				if err := end(); err != nil {
+					return err
+				}
+				slashes++
+			}
+			segment += piece
+		}
+		if last {
+			break
+		}
+	}
+	return end()
 }
 
 // escapeValue lets a value stand as one piece in any part of a URL or form.
@@ -189,7 +229,7 @@ func (c *Call) content(f filling) (data []byte, kind string, err error) {
 	text := f.text(c.form, false)
 	switch {
 	case !f.masked:
-	case c.isForm():
+	case c.saysForm() && isForm(text):
 		text = maskForm(text)
 	default:
 		text = auth.NewSecret(text).Masked().Reveal()
@@ -197,8 +237,8 @@ func (c *Call) content(f filling) (data []byte, kind string, err error) {
 	return []byte(text), "application/x-www-form-urlencoded", nil
 }
 
-// isForm reports whether the Content-Type says of bodyForm what its name says.
-func (c *Call) isForm() bool {
+// saysForm reports whether the Content-Type says of bodyForm what its name says.
+func (c *Call) saysForm() bool {
 	i := slices.IndexFunc(c.headers, func(h header) bool { return strings.EqualFold(h.name, "Content-Type") })
 	return i < 0 || strings.Contains(strings.ToLower(filling{}.text(c.headers[i].parts, false)), "x-www-form-urlencoded")
 }
@@ -216,13 +256,24 @@ func (c *Call) key() []string {
 
 func (c *Call) secrets() []auth.Secret {
 	list := slices.Concat(headerSecrets(c.headers), querySecrets(c.query), memberSecrets(c.body))
-	for _, p := range c.form {
-		list = append(list, formSecrets(p.literal.Reveal())...)
-	}
+	list = append(list, c.formSecrets()...)
 	u, err := url.Parse(filling{}.text(c.endpoint, false))
 	if err != nil {
 		return list
 	}
 	password, _ := u.User.Password()
 	return append(append(list, auth.NewSecret(password)), formSecrets(u.RawQuery)...)
+}
+
+func (c *Call) formSecrets() []auth.Secret {
+	var list []auth.Secret
+	known := c.saysForm() && isForm(filling{}.text(c.form, false))
+	for _, p := range c.form {
+		if known {
+			list = append(list, formSecrets(p.literal.Reveal())...)
+		} else {
+			list = append(list, p.literal, auth.NewSecret(plain(p.literal.Reveal())))
+		}
+	}
+	return list
 }

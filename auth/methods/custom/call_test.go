@@ -243,10 +243,27 @@ func TestLaterCallsUseEarlierAnswers(t *testing.T) {
 	}
 }
 
+// RFC 9110, section 5.1: names of headers have no case, whatever jq thinks of them.
+func TestHeadersOfAnAnswerAreFoundInAnySpelling(t *testing.T) {
+	for _, asked := range []string{`$headers["X-CSRF-Token"]`, `$headers["x-csrf-token"]`, `$headers."X-CSRF-TOKEN"`, `$headers['X-CSRF-Token']`,
+		`$headers["X-Csrf-Token"] | ascii_downcase`, `$headers.Location // $headers["X-CSRF-token"]`} {
+		as := &endpoint{answers: []answer{{status: 204, header: http.Header{"X-Csrf-Token": {"t1"}}}}}
+		req, err := apply(t.Context(), login{template: `{"headers":{"X-T":` + quoted("{{"+asked+"}}") + `}}`}.open(t, env(t, as)), http.MethodGet, "", "")
+		if err != nil || req.Header.Get("X-T") != "t1" {
+			t.Errorf("%s: got %v, want t1", asked, err)
+		}
+	}
+	_, err := get(t.Context(), login{template: `{"headers":{"X-T":"{{$headers.gone}}"}}`}.open(t,
+		env(t, &endpoint{answers: []answer{{header: http.Header{"X-Csrf-Token": {"t1"}, "Date": {"now"}}, body: `{"a":1}`}}})))
+	if err == nil || !strings.Contains(err.Error(), "{{$headers.gone}}: the answer has no such value; its headers are Date, X-Csrf-Token") {
+		t.Errorf("got %v, want the names of the headers", err)
+	}
+}
+
 func TestLaterCallThatLacksAValueIsNotSent(t *testing.T) {
 	as := says(`{"a":1}`)
 	_, err := get(t.Context(), login{calls: []call{{endpoint: "/one"}, {endpoint: "/two", body: `{"t":{"x":"{{.ticket}}"}}`}}}.open(t, env(t, as)))
-	want := "token endpoint https://sys.example/two: customAuthRequest: body.t.x: {{.ticket}}: the answer has no such value; its keys are a"
+	want := "token endpoint https://sys.example/two: customAuthRequest[1]: body.t.x: {{.ticket}}: the answer has no such value; its keys are a"
 	if err == nil || err.Error() != want || as.calls() != 1 {
 		t.Errorf("got  %v after %d calls\nwant %s after 1", err, as.calls(), want)
 	}
@@ -277,7 +294,7 @@ func TestAnswerMayBeEmptyWhereOnlyHeadersAndCookiesAreAsked(t *testing.T) {
 		}
 	}
 	_, err = get(t.Context(), login{template: `{"headers":{"Cookie":"{{$cookies.OTHER}}"}}`}.open(t, env(t, &endpoint{answers: []answer{session}})))
-	if err == nil || !strings.Contains(err.Error(), "{{$cookies.OTHER}}: the answer has no such value; it is null") {
+	if err == nil || !strings.Contains(err.Error(), "{{$cookies.OTHER}}: the answer has no such value; the cookies are SID") {
 		t.Errorf("got %v, want an error about the cookie", err)
 	}
 }
@@ -310,5 +327,48 @@ func TestEchoedSecretsAreInNoError(t *testing.T) {
 	_, err := get(t.Context(), login{calls: []call{{endpoint: "/t", body: `{"password":"` + secret + `"}`}}}.open(t, env(t, as)))
 	if err == nil || strings.Contains(err.Error(), secret) {
 		t.Errorf("got %v, want an error without the password", err)
+	}
+}
+
+// An answer fills places; it does not choose where a later call goes.
+func TestAnswerDoesNotSteerLaterCalls(t *testing.T) {
+	for _, c := range []struct{ endpoint, id, path string }{
+		{"/users/{{.id}}/sessions", "7", "/users/7/sessions"}, {"/users/{{.id}}", "a/../b", "/users/a%2F..%2Fb"}, {"/v{{.id}}/t", "", "/v/t"},
+		{"/t?x={{.id}}", "..", "/t"}, {"/t#{{.id}}", "..", "/t"}, {"/t?x=/{{.id}}/y", "", "/t"}, {"/x/{{.id}}.json", ".", "/x/..json"}, {"/users/{{.id}}", "%2e%2e", "/users/%252e%252e"},
+		{"/users/{{.id}}/sessions", "..", ""}, {"/users/{{.id}}/sessions", ".", ""}, {"/users/{{.id}}/sessions", "", ""}, {"/users/{{.id}}", "..", ""}, {"/users/{{.id}}", "", ""},
+		{"/{{.id}}/t", "..", ""}, {"/x/.{{.id}}/t", ".", ""}, {"/x/%2e{{.id}}", ".", ""}, {"https://sys.example/{{.id}}", "..", ""}, {"/x/{{.id}}{{.id}}", ".", ""}, {"/x/{{.id}}?a=b", "", ""},
+	} {
+		as := says(`{"id":` + quoted(c.id) + `}`)
+		_, err := get(t.Context(), login{calls: []call{{endpoint: "/one"}, {endpoint: c.endpoint}}, template: `{"headers":{"X":"1"}}`}.open(t, env(t, as)))
+		if c.path == "" {
+			if err == nil || as.calls() != 1 || !strings.Contains(err.Error(), "endpoint: a value is empty, . or ..") {
+				t.Errorf("%s with %q: got %v after %d calls, want an error after one", c.endpoint, c.id, err, as.calls())
+			}
+			continue
+		}
+		if err != nil || as.seen[1].URL.EscapedPath() != c.path {
+			t.Errorf("%s with %q: got %v, %v, want %s", c.endpoint, c.id, as.seen[len(as.seen)-1].URL, err, c.path)
+		}
+	}
+	if _, faults := parseCall(t, "https://sys.example", call{endpoint: "/t", headers: `{"hoSt":"{{.h}}.example"}`}, true); len(faults) != 1 || faults[0].Pointer != "/headers/hoSt" {
+		t.Errorf("a Host from an answer: got %v, want one fault", faults)
+	}
+	if _, faults := parseCall(t, "https://sys.example", call{endpoint: "/t", headers: `{"Host":"a.example"}`}, true); faults != nil {
+		t.Errorf("a Host that is written out: got %v", faults)
+	}
+}
+
+// RFC 6265, section 5.3: a cookie with an end that is past is deleted.
+func TestDeletedCookiesAreNoValues(t *testing.T) {
+	for _, cookie := range []string{"SID=; Max-Age=0", "SID=deleted; Max-Age=-1", "SID=deleted; Expires=Thu, 01 Jan 1970 00:00:00 GMT"} {
+		as := &endpoint{answers: []answer{{header: http.Header{"Set-Cookie": {"SID=s1", "KEEP=k; Max-Age=60"}}, body: `{"a":1}`}, {header: http.Header{"Set-Cookie": {cookie}}, body: `{"a":1}`}}}
+		l := login{calls: []call{{endpoint: "/one"}, {endpoint: "/two"}}, template: `{"headers":{"Cookie":"{{$cookies.SID}}"}}`}
+		if _, err := get(t.Context(), l.open(t, env(t, as))); err == nil || !strings.Contains(err.Error(), "the cookies are KEEP") {
+			t.Errorf("%s: got %v, want no such cookie", cookie, err)
+		}
+	}
+	as := &endpoint{answers: []answer{{header: http.Header{"Set-Cookie": {"SID=s1; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60"}}, body: `{"a":1}`}}}
+	if got, err := get(t.Context(), login{template: `{"headers":{"Authorization":"{{$cookies.SID}}"}}`}.open(t, env(t, as))); err != nil || got != "s1" {
+		t.Errorf("Max-Age comes before Expires: got %v", err)
 	}
 }

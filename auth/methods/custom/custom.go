@@ -26,6 +26,7 @@ type Config struct {
 	Interval     time.Duration // how long a credential is good; 0: until it is refused
 	IntervalFrom *Expression   // what the last answer says of that, before Interval; nil: nothing
 	Base         string        // the system's base URL; a credential is good for one system only
+	Identity     string        // a hash of the certificates that the connection shows and trusts; empty: the usual ones
 	Owner        string        // the adapter, for `keyhitch token`
 	Tries        int           // how often one request may be sent; the breaker must not cut that short
 }
@@ -91,12 +92,12 @@ func (s standIn) Apply(req *http.Request) (auth.Stamp, error) {
 	return 0, in.Apply(req)
 }
 
-// key names everything that decides the token: where it is good, the finished calls, what is taken
-// from their answers, and how long it is good.
+// key names everything that decides the token: where it is good and to whom, the finished calls,
+// what is taken from their answers, and how long it is good.
 func (c *Config) key() []string {
-	parts := []string{"custom", c.Base, c.Interval.String(), ""}
+	parts := []string{"custom", c.Base, c.Identity, c.Interval.String(), ""}
 	if c.IntervalFrom != nil {
-		parts[3] = c.IntervalFrom.text
+		parts[4] = c.IntervalFrom.text
 	}
 	for _, call := range c.Calls {
 		parts = append(parts, "call")

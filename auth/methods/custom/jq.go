@@ -1,10 +1,12 @@
 package custom
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"regexp"
@@ -24,8 +26,9 @@ const (
 // Expression is a compiled jq program that gives one text. It knows no environment, no files, no
 // modules and no further input.
 type Expression struct {
-	text string
-	code *gojq.Code
+	text    string
+	code    *gojq.Code
+	headers []string // names of headers, as the program spells them
 }
 
 // variables are what a program knows besides its input, the last answer.
@@ -51,19 +54,55 @@ func compile(text string) (*Expression, error) {
 	if len(text) > exprBytes {
 		return nil, fmt.Errorf("is longer than %d bytes", exprBytes)
 	}
+	query, err := parse(text)
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	options := append(guards(), gojq.WithVariables(variables), gojq.WithEnvironLoader(func() []string { return nil }))
+	if _, err := gojq.Compile(query, options...); err != nil {
+		return nil, fmt.Errorf("is no jq program: %s; %s", clip(err.Error(), 80), oddNames)
+	}
+	query, _ = parse(text) // anew: to compile a program may change it
+	if err := safe(query); err != nil {
+		return nil, err
+	}
+	code, err := gojq.Compile(query, options...)
+	if err != nil {
+		return nil, errors.New("is no jq program")
+	}
+	return &Expression{strings.TrimSpace(text), code, spelt(text)}, nil
+}
+
+func parse(text string) (*gojq.Query, error) {
 	query, err := gojq.Parse(text)
 	if err != nil && strings.Contains(text, "'") {
 		// Existing configuration quotes so; the system it was written for takes either.
 		query, err = gojq.Parse(strings.ReplaceAll(text, "'", `"`))
 	}
-	if err != nil {
-		return nil, syntaxError(err)
+	return query, err
+}
+
+var headerNames = regexp.MustCompile(`\$headers\s*\.?\s*(?:\[\s*)?["']?([\w-]+)`)
+
+// spelt lists the headers that a program asks for: their names have no case (RFC 9110, section
+// 5.1), and jq's have.
+func spelt(text string) []string {
+	var list []string
+	for _, m := range headerNames.FindAllStringSubmatch(text, -1) {
+		list = append(list, m[1])
 	}
-	code, err := gojq.Compile(query, gojq.WithVariables(variables), gojq.WithEnvironLoader(func() []string { return nil }))
-	if err != nil {
-		return nil, fmt.Errorf("is no jq program: %s; %s", clip(err.Error(), 80), oddNames)
+	return list
+}
+
+// sees is what the program finds in $headers.
+func (e *Expression) sees(headers map[string]any) map[string]any {
+	all := maps.Clone(headers)
+	for _, name := range e.headers {
+		if text, ok := headers[strings.ToLower(name)]; ok {
+			all[name] = text
+		}
 	}
-	return &Expression{strings.TrimSpace(text), code}, nil
+	return all
 }
 
 // oddNames is the mistake that is made most: {{.access-token}} is a subtraction.
@@ -85,15 +124,14 @@ var errNothing = errors.New("the answer has no such value")
 func (e *Expression) eval(ctx context.Context, s scope) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, evaluation)
 	defer cancel()
-	v, ok := e.code.RunWithContext(ctx, s.input(), s.answers, s.headers, s.cookies).Next()
-	if !ok || v == nil {
-		return "", errNothing
-	}
-	if err, failed := v.(error); failed {
-		if ctx.Err() != nil {
-			return "", errors.New("takes too long")
-		}
+	v, err := e.first(ctx, s)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", errors.New("takes too long")
+	case err != nil:
 		return "", errors.New(spoken(err))
+	case v == nil:
+		return "", errNothing
 	}
 	text, err := textOf(v)
 	if len(text) > valueBytes {
@@ -102,17 +140,54 @@ func (e *Expression) eval(ctx context.Context, s scope) (string, error) {
 	return text, err
 }
 
+// first runs the program to its first value; nil: there is none. jq looks at the context between
+// its steps only, so a long step is left behind.
+func (e *Expression) first(ctx context.Context, s scope) (any, error) {
+	type result struct {
+		value any
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, _ := e.code.RunWithContext(ctx, s.input(), s.answers, e.sees(s.headers), s.cookies).Next()
+		if err, failed := v.(error); failed {
+			done <- result{nil, err}
+			return
+		}
+		done <- result{v, nil}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+const typeNames = `(null|boolean|number|string|array|object)`
+
 var (
-	fixedWords = regexp.MustCompile(`^@?[a-z_]+[0-9]*(?: [a-z_]+)*`)
-	typeWord   = regexp.MustCompile(`^: (null|boolean|number|string|array|object)\b`)
+	fixedWords  = regexp.MustCompile(`^@?[a-z_]+[0-9]*(?: [a-z_]+)*`)
+	typeWord    = regexp.MustCompile(`^: ` + typeNames + `\b`)
+	applied     = regexp.MustCompile(`^(@?[a-z_]+[0-9a-z_]*)(?:\(.*\))? cannot be applied to(?:: ` + typeNames + `)?`)
+	calculation = regexp.MustCompile(`(?s)^(cannot [a-z]+:? )` + typeNames + ` \(.* (and|by:) ` + typeNames + ` \(`)
 )
 
 // spoken is jq's own message less the values that it quotes.
 func spoken(err error) string {
+	if own, ok := errors.AsType[*tooLarge](err); ok {
+		return own.reason
+	}
 	if _, own := err.(gojq.ValueError); own {
 		return "the expression ends with an error of its own"
 	}
 	text := err.Error()
+	if m := calculation.FindStringSubmatch(text); m != nil {
+		return m[1] + m[2] + " " + m[3] + " " + m[4]
+	}
+	if m := applied.FindStringSubmatch(text); m != nil {
+		return m[1] + " cannot be applied to " + cmp.Or(m[2], "this value")
+	}
 	words := fixedWords.FindString(text)
 	return strings.TrimSpace(words) + typeWord.FindString(text[len(words):])
 }

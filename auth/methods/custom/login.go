@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ func (c *Config) login(ctx context.Context, env auth.Env) (auth.Token, error) {
 	var s scope
 	var last exchange
 	for i := range c.Calls {
-		x, err := c.Calls[i].exchange(ctx, env, s)
+		x, err := c.Calls[i].exchange(ctx, env, c.words(i), s)
 		if err != nil {
 			return auth.Token{}, err
 		}
@@ -30,6 +31,14 @@ func (c *Config) login(ctx context.Context, env auth.Env) (auth.Token, error) {
 		s, last = s.with(x.answer, root), x
 	}
 	return c.token(ctx, env, s, last)
+}
+
+// words is how messages call one of the calls.
+func (c *Config) words(i int) string {
+	if len(c.Calls) == 1 {
+		return "customAuthRequest"
+	}
+	return fmt.Sprintf("customAuthRequest[%d]", i)
 }
 
 // needed reports whether the answer of call i must be JSON that says something: it need not where
@@ -72,7 +81,7 @@ func (c *Config) token(ctx context.Context, env auth.Env, s scope, x exchange) (
 		token.Values[loggedIn] = auth.NewSecret("ok")
 	}
 	ahead := endpoint.Ahead(x.answer) // a moment in the answer is by the endpoint's clock
-	if token.Expiry, err = c.expiry(ctx, s, x.answer.At.Add(ahead)); err != nil {
+	if token.Expiry, err = c.expiry(ctx, env, s, x.answer.At.Add(ahead)); err != nil {
 		return auth.Token{}, x.failed("reauthenticateIntervalFrom: %v", err)
 	}
 	if !token.Expiry.IsZero() {
@@ -111,7 +120,7 @@ func evaluate(ctx context.Context, env auth.Env, spots []spot, s scope) (map[str
 			}
 			text, err := p.expr.eval(ctx, s)
 			if errors.Is(err, errNothing) {
-				err = fmt.Errorf("%w; %s", err, names(s.input(), env.Redact))
+				err = fmt.Errorf("%w; %s", err, s.whatThereIs(p.expr, env.Redact))
 			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: {{%s}}: %w", at.words, clip(env.Redact.Scrub(p.expr.text), 80), err)
@@ -123,9 +132,13 @@ func evaluate(ctx context.Context, env auth.Env, spots []spot, s scope) (map[str
 }
 
 // expiry is when the credential ends: as the answer says, else after the interval.
-func (c *Config) expiry(ctx context.Context, s scope, obtained time.Time) (time.Time, error) {
+func (c *Config) expiry(ctx context.Context, env auth.Env, s scope, obtained time.Time) (time.Time, error) {
 	if c.IntervalFrom != nil {
 		text, err := c.IntervalFrom.eval(ctx, s)
+		if err == nil && saysNothing(text) {
+			env.Observing("renewal", "the answer says 0 seconds or less, which is no life; reauthenticateIntervalSeconds counts, if it is given", 0)
+			err = errNothing
+		}
 		if err == nil {
 			expiry, ok := auth.ParseExpiry(text, obtained)
 			if !ok {
@@ -142,6 +155,12 @@ func (c *Config) expiry(ctx context.Context, s scope, obtained time.Time) (time.
 		return time.Time{}, nil
 	}
 	return obtained.Add(c.Interval), nil
+}
+
+// saysNothing reports whether a life is none at all: some servers write 0 or -1 where they know none.
+func saysNothing(text string) bool {
+	n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	return err == nil && n <= 0
 }
 
 // explain tells what each text of the template became, by fingerprint.
@@ -167,7 +186,7 @@ func (x exchange) failed(format string, args ...any) error {
 }
 
 // exchange sends the call until it is answered with success, as often as retries allows.
-func (c *Call) exchange(ctx context.Context, env auth.Env, s scope) (exchange, error) {
+func (c *Call) exchange(ctx context.Context, env auth.Env, words string, s scope) (exchange, error) {
 	masked, err := c.request(ctx, filling{masked: true})
 	if err != nil {
 		return exchange{}, err
@@ -175,12 +194,12 @@ func (c *Call) exchange(ctx context.Context, env auth.Env, s scope) (exchange, e
 	x := exchange{name: endpoint.Name(masked.URL)}
 	values, err := evaluate(ctx, env, c.spots, s)
 	if err != nil {
-		return x, x.failed("customAuthRequest: %v", err)
+		return x, x.failed("%s: %v", words, err)
 	}
 	for try := 0; ; try++ {
 		req, err := c.request(ctx, filling{values: values})
 		if err != nil {
-			return x, x.failed("customAuthRequest: %v", err)
+			return x, x.failed("%s: %v", words, err)
 		}
 		x.answer, err = endpoint.Do(ctx, env, endpoint.Request{Request: req, Name: x.name})
 		if err == nil && x.answer.Status >= 200 && x.answer.Status < 300 {

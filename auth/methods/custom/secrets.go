@@ -63,6 +63,23 @@ func memberSecrets(list []member) []auth.Secret {
 // formName is a name in a form; a body with other names is no form at all.
 var formName = regexp.MustCompile(`^[\w.\-\[\]%+]+$`)
 
+// longestName is how long a name in a form is; longer ones are values.
+const longestName = 64
+
+// isForm reports whether a text is a form, and not JSON, a token or padded base64, where nothing
+// says which part of it may be seen.
+func isForm(text string) bool {
+	list := strings.Split(text, "&")
+	for _, one := range list {
+		name, value, found := strings.Cut(one, "=")
+		padding := value == "=" || value == "" && len(list) == 1
+		if one != "" && (!found || padding || len(name) > longestName || !formName.MatchString(name)) {
+			return false
+		}
+	}
+	return true
+}
+
 // pair is one pair of a form, and whether its value must not be seen.
 type pair struct {
 	name, value string

@@ -3,6 +3,7 @@ package custom
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -162,7 +163,11 @@ func (c *compiler) headers(written map[string]auth.Secret, at place) []header {
 		}
 		seen[lower] = true
 		sensitive := auth.SensitiveName(name)
-		list = append(list, header{name, c.text(text, at, sensitive), sensitive})
+		parts := c.text(text, at, sensitive)
+		if lower == "host" && slices.ContainsFunc(parts, func(p part) bool { return p.expr != nil }) {
+			c.fault(at, "says where the call goes, which no answer may choose; write it out")
+		}
+		list = append(list, header{name, parts, sensitive})
 	}
 	return list
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -261,7 +262,8 @@ func issue(t *testing.T, dir string) (certificate, key string, pool *x509.CertPo
 
 func TestClusterKeepsAKeysNamesTogether(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
+	bus := strconv.Itoa(redistest.FreePort(t)) // the usual one, 10,000 higher, may be anybody's
+	server := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", bus)
 	server.Do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
 	settle(t, "the cluster is up", func() bool {
 		return strings.Contains(server.Do("CLUSTER", "INFO").(string), "cluster_state:ok")

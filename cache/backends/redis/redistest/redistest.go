@@ -87,7 +87,7 @@ func start(tb testing.TB, args func(port int) []string) *Server {
 	s := &Server{tb: tb}
 	tb.Cleanup(s.Kill)
 	for range 5 { // another program may take the free port before the server does
-		s.Port = freePort(tb)
+		s.Port = FreePort(tb)
 		s.args = args(s.Port)
 		if err = s.run(); err == nil {
 			return s
@@ -177,9 +177,9 @@ func (s *Server) Do(args ...any) any {
 	return answer
 }
 
-// freePort returns a port that stays ours while its server is killed: below those that the
+// FreePort returns a port that stays ours while its server is killed: below those that the
 // system hands out by itself, and none that this process used before.
-func freePort(tb testing.TB) int {
+func FreePort(tb testing.TB) int {
 	tb.Helper()
 	for range 100 {
 		port := 20_000 + rand.IntN(12_000)

@@ -1,0 +1,229 @@
+package gateway
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/keyhitch/keyhitch/adapter"
+	"github.com/keyhitch/keyhitch/entities"
+)
+
+// api leads requests below /v1 to what serves them. The zero value is ready.
+type api struct {
+	once sync.Once
+	mux  *http.ServeMux
+}
+
+// route is what serves one path, by method.
+type route map[string]func(x *exchange, r *http.Request)
+
+// turn carries an exchange through the mux, which passes on nothing but a ResponseWriter.
+type turn struct {
+	http.ResponseWriter
+	x *exchange
+}
+
+// pathAdapter is the path of everything that belongs to one adapter.
+const pathAdapter = "/v1/adapters/{adapter}"
+
+// routes are all paths below /v1.
+func routes() map[string]route {
+	return map[string]route{
+		"/v1/adapters":           {http.MethodGet: (*exchange).listAdapters},
+		pathAdapter:              {http.MethodGet: ofAdapter((*exchange).showAdapter)},
+		pathAdapter + "/actions": {http.MethodGet: ofAdapter((*exchange).listActions)},
+		pathAdapter + "/actions/{entity}/{action}": {http.MethodPost: ofAdapter((*exchange).callAction)},
+		pathAdapter + "/health":                    {http.MethodGet: ofAdapter((*exchange).showHealth)},
+		pathAdapter + "/credential":                {http.MethodGet: ofAdapter((*exchange).showCredential), http.MethodDelete: ofAdapter((*exchange).dropCredential)},
+		pathAdapter + "/credential:refresh":        {http.MethodPost: ofAdapter((*exchange).refreshCredential)},
+	}
+}
+
+func (a *api) serve(t turn, r *http.Request) {
+	a.once.Do(func() {
+		a.mux = http.NewServeMux()
+		a.mux.Handle("/", route(nil))
+		for pattern, served := range routes() {
+			a.mux.Handle(pattern, served)
+		}
+	})
+	a.mux.ServeHTTP(t, r)
+}
+
+// ServeHTTP serves the request if the path takes its method. The empty route is where no path leads.
+func (t route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := w.(turn).x
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet // the server leaves the body out
+	}
+	serve, ok := t[method]
+	switch {
+	case ok:
+		serve(x, r)
+	case t == nil:
+		x.fail(faultNoRoute, "")
+	default:
+		x.failMethod(slices.Sorted(maps.Keys(t))...)
+	}
+}
+
+// failMethod says which methods the path takes.
+func (x *exchange) failMethod(takes ...string) {
+	if slices.Contains(takes, http.MethodGet) {
+		takes = append(takes, http.MethodHead)
+	}
+	x.w.Header().Set("Allow", strings.Join(takes, ", "))
+	x.fail(faultBadMethod, "it takes "+strings.Join(takes, ", "))
+}
+
+// serveAPI serves everything below /v1.
+func (x *exchange) serveAPI(r *http.Request) {
+	switch escaped := r.URL.EscapedPath(); {
+	case path.Clean(escaped) != escaped:
+		x.fail(faultNoRoute, "the path has empty or dot segments") // the mux would redirect
+	default:
+		x.gateway.api.serve(turn{x.w, x}, r)
+	}
+}
+
+// ofAdapter finds the adapter that a path names. Who may use nothing of it is not told whether
+// there is one.
+func ofAdapter(serve func(*exchange, *http.Request, *adapter.Adapter)) func(*exchange, *http.Request) {
+	return func(x *exchange, r *http.Request) {
+		name := r.PathValue("adapter")
+		if !x.caller.maySee(name) {
+			x.fail(faultForbidden, "no allow rule covers this adapter")
+			return
+		}
+		a := x.Adapters[name]
+		if a == nil {
+			x.fail(faultNoAdapter, "the project file names no such adapter")
+			return
+		}
+		x.adapter = name
+		serve(x, r, a)
+	}
+}
+
+// answer writes a value as JSON.
+func (x *exchange) answer(value any) {
+	body, err := compact(value)
+	if err != nil {
+		x.failWith(err)
+		return
+	}
+	header := x.w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "no-store")
+	_, _ = x.w.Write(body) // a caller who has left hears nothing
+}
+
+// compact writes JSON with < and > as they are.
+func compact(value any) ([]byte, error) {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(value)
+	return []byte(b.String()), err
+}
+
+// summary is one adapter in the list.
+type summary struct {
+	Name   string `json:"name"`
+	Method string `json:"method"`
+	State  string `json:"state"`
+}
+
+func (x *exchange) listAdapters(*http.Request) {
+	list := []summary{}
+	for _, name := range x.visible() {
+		method, _ := x.Adapters[name].Login()
+		list = append(list, summary{name, method, x.health.of(name).state()})
+	}
+	x.answer(map[string]any{"adapters": list})
+}
+
+// visible names the adapters that the caller may use something of.
+func (x *exchange) visible() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(x.Adapters)), func(name string) bool { return !x.caller.maySee(name) })
+}
+
+// details is what is told of one adapter.
+type details struct {
+	summary
+	BaseURL  string   `json:"base_url"`
+	Entities []string `json:"entities"`
+}
+
+func (x *exchange) showAdapter(_ *http.Request, a *adapter.Adapter) {
+	method, _ := a.Login()
+	base := a.BaseURL()
+	base.User = nil
+	out := details{summary{x.adapter, method, x.health.of(x.adapter).state()}, base.String(), []string{}}
+	for _, act := range x.callable(a, x.adapter) {
+		if !slices.Contains(out.Entities, act.Entity) {
+			out.Entities = append(out.Entities, act.Entity)
+		}
+	}
+	x.answer(out)
+}
+
+// listed is a declared action in the catalogue.
+type listed struct {
+	Entity   string   `json:"entity"`
+	Action   string   `json:"action"`
+	Method   string   `json:"method"`
+	Path     []string `json:"path,omitempty"` // as declared, one for each version
+	Href     string   `json:"href"`           // where to call it
+	Request  any      `json:"request,omitempty"`
+	Response any      `json:"response,omitempty"`
+	Broken   string   `json:"broken,omitempty"` // why it cannot be called
+}
+
+func (x *exchange) listActions(_ *http.Request, a *adapter.Adapter) {
+	list := []listed{}
+	for _, act := range x.callable(a, x.adapter) {
+		item := listed{Entity: act.Entity, Action: act.Name, Method: act.Method, Path: act.Paths(), Href: href(x.adapter, act)}
+		request, response, err := drafts{x.gateway.options.Redact}.standalone(act)
+		if err != nil {
+			item.Broken = x.gateway.options.Redact.Scrub(err.Error())
+		} else {
+			item.Request, item.Response = request, response
+		}
+		list = append(list, item)
+	}
+	x.answer(map[string]any{"actions": list})
+}
+
+// href is the path of a declared action.
+func href(adapter string, act *entities.Action) string {
+	return "/v1/adapters/" + url.PathEscape(adapter) + "/actions/" + url.PathEscape(act.Entity) + "/" + url.PathEscape(act.Name)
+}
+
+// callable lists the declared actions that the caller may call. Of the system entity that is the
+// health check alone: its other actions are the engine's.
+func (x *exchange) callable(a *adapter.Adapter, name string) []*entities.Action {
+	var list []*entities.Action
+	for _, entity := range a.Definition().Entities() {
+		for _, act := range a.Definition().Actions(entity) {
+			own := entity == ".system" && act.Name != "healthcheck"
+			if !own && act.Name != "" && x.caller.mayCall(name, entity, act.Name) {
+				list = append(list, act)
+			}
+		}
+	}
+	return list
+}
+
+func (x *exchange) showHealth(_ *http.Request, a *adapter.Adapter) {
+	method, login := a.Login()
+	v := x.health.of(x.adapter)
+	x.answer(v.report(x.adapter, method, login, x.gateway.options.Redact))
+}
