@@ -111,7 +111,8 @@ func TestBigBatchStreams(t *testing.T) {
 	for i, a := range got {
 		a.check(t, i+1)
 	}
-	if memory > 150<<10 { // a busy machine collects garbage late; all of it would be more than 200 MiB
+	t.Logf("%d KiB of memory", memory)
+	if memory > 100<<10 { // a busy machine collects garbage late; all of it would be more than 200 MiB
 		t.Errorf("took %d KiB of memory for answers of 200 MiB in all", memory)
 	}
 	if code != 4 || s.logins.Load() != 1 {

@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -156,11 +157,17 @@ func program(t *testing.T, stdin io.Reader, args ...string) (*exec.Cmd, *bytes.B
 func batch(t *testing.T, stdin io.Reader, args ...string) (list []answered, code, memory int) {
 	t.Helper()
 	cmd, stderr := program(t, stdin, args...)
-	out, err := cmd.Output()
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+	peak := watchMemory(cmd.Process.Pid)
+	if err := cmd.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatal(err)
+	}
+	memory = peak()
+	for lines := bufio.NewScanner(&out); lines.Scan(); {
 		var a answered
 		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
 			t.Fatalf("%v: %s", err, lines.Text())
@@ -170,5 +177,5 @@ func batch(t *testing.T, stdin io.Reader, args ...string) (list []answered, code
 	if stderr.Len() > 0 {
 		t.Errorf("standard error: %s", stderr)
 	}
-	return list, cmd.ProcessState.ExitCode(), memoryOf(cmd.ProcessState)
+	return list, cmd.ProcessState.ExitCode(), memory
 }
