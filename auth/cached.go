@@ -83,6 +83,7 @@ type CachedSource struct {
 type live struct {
 	current atomic.Pointer[snapshot]
 	used    atomic.Bool
+	listed  atomic.Bool // others who use the credential find it
 	doubt   atomic.Bool // the breaker has counted something
 
 	owner, user string
@@ -165,7 +166,7 @@ func (c *CachedSource) slow(ctx context.Context) (*snapshot, error) {
 		return nil, err
 	}
 	start := c.env.Now()
-	c.env.Tokens.keep(c.cred.Key, c.live, start)
+	c.env.Tokens.keep(c.cred.Key, c.live, start) // before c.mu
 	snap, fly, err := c.join(start)
 	if snap != nil {
 		c.tell(snap, TierStale, 0)
@@ -269,6 +270,9 @@ func (c *CachedSource) land(fly *flight, token Token, err error) {
 // announce tells who waits, and measures how long before its end the old token was replaced.
 func (c *CachedSource) announce(fly *flight, old *snapshot) {
 	close(fly.done)
+	if fly.err == nil {
+		c.env.Tokens.tidy(fly.landed)
+	}
 	if fly.err == nil && old != nil && !old.expiry.IsZero() {
 		c.env.measuring(Measure{What: Lead, Owner: c.cred.Owner, Took: max(0, old.expiry.Sub(fly.landed))})
 	}

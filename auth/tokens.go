@@ -59,16 +59,26 @@ func (t *Tokens) known(key string, now time.Time, build func() *live) *live {
 // keep makes sure that what is in use is found by others who use it: it may have left as idle
 // while somebody held it.
 func (t *Tokens) keep(key string, l *live, now time.Time) {
-	l.used.Store(true)
-	if t == nil {
+	if !l.used.Load() {
+		l.used.Store(true)
+	}
+	if t == nil || l.listed.Load() {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.byKey[key] == nil {
 		t.add(key, l, now)
+	}
+}
+
+// tidy drops what was idle for long, now and then.
+func (t *Tokens) tidy(now time.Time) {
+	if t == nil {
 		return
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.sweep(now)
 }
 
@@ -85,6 +95,7 @@ func (t *Tokens) add(key string, l *live, now time.Time) {
 		}
 	}
 	t.byKey[key] = l
+	l.listed.Store(true)
 }
 
 // sweep drops what was not used for MaxIdle or longer; t.mu is held.
@@ -115,6 +126,7 @@ func (t *Tokens) forgetIdle(most int) (dropped int) {
 		}
 		if !s.used.Swap(false) && !s.flying() {
 			delete(t.byKey, key)
+			s.listed.Store(false)
 			dropped++
 		}
 	}
