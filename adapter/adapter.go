@@ -288,7 +288,7 @@ func (a *Adapter) DropToken(ctx context.Context) error {
 // closes the shared cache, and idle connections unless Options.Base lent them.
 func (a *Adapter) Close(ctx context.Context) error {
 	err := a.env.Tokens.Wait(ctx)
-	if a.def.options.Base == nil {
+	if own, ok := a.env.Client.Transport.(wire); ok && own.RoundTripper != http.RoundTripper(a.def.options.Base) { // tuned copies it
 		a.env.Client.CloseIdleConnections()
 	}
 	if a.shared != nil {

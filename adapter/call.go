@@ -41,14 +41,20 @@ type Metrics struct {
 // *NotBuiltError, *auth.TokenError (no login), *StatusError and *AnswerError (the system's
 // answer), and what the network says; Failure turns any of them into the object that doors print.
 func (a *Adapter) Call(ctx context.Context, entity, action string, input Input) (*Response, error) {
-	res, err := a.call(ctx, entity, action, input)
+	return a.CallOver(ctx, nil, entity, action, input)
+}
+
+// CallOver is Call with a wire of the caller's own: over is given what the call would be sent
+// over, credentials added, and returns what it is sent over. Token requests go their own way.
+func (a *Adapter) CallOver(ctx context.Context, over func(http.RoundTripper) http.RoundTripper, entity, action string, input Input) (*Response, error) {
+	res, err := a.call(ctx, over, entity, action, input)
 	if err != nil {
 		return nil, fmt.Errorf("%s.%s: %w", entity, action, err)
 	}
 	return res, nil
 }
 
-func (a *Adapter) call(ctx context.Context, entity, action string, input Input) (*Response, error) {
+func (a *Adapter) call(ctx context.Context, over func(http.RoundTripper) http.RoundTripper, entity, action string, input Input) (*Response, error) {
 	b, in, err := a.prepare(ctx, entity, action, input)
 	if err != nil {
 		return nil, err
@@ -59,7 +65,7 @@ func (a *Adapter) call(ctx context.Context, entity, action string, input Input) 
 	if input.ReturnRequestHeaders {
 		b.plain = b.req.Header.Clone() // credentials are written into the original
 	}
-	x := exchange{in: in, now: a.env.Now, limit: in.attempt()}
+	x := exchange{in: in, now: a.env.Now, limit: in.attempt(), over: over}
 	if b.action.Timeout > 0 && !overrides(input.CallProperties, "request", "attempt_timeout") {
 		x.limit = b.action.Timeout
 	}
@@ -101,6 +107,7 @@ type exchange struct {
 	limit   time.Duration // of one attempt: sending, waiting and reading
 	timer   *time.Timer
 	base    http.RoundTripper
+	over    func(http.RoundTripper) http.RoundTripper // may be nil
 	sent    int
 	metrics Metrics
 }
@@ -129,6 +136,9 @@ func (x *exchange) do(b *built) (answer, error) {
 
 	transport := *x.in.transport
 	x.base, transport.Base = transport.Base, x
+	if x.over != nil {
+		x.base = x.over(x.base)
+	}
 	client := http.Client{Transport: transport.Own(), CheckRedirect: x.in.redirects}
 	start := x.now()
 	res, err := client.Do(b.req.WithContext(ctx))

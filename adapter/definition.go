@@ -162,6 +162,11 @@ func (d *Definition) loadInstance() error {
 	if dialect, ok := d.options.Dialect.(auth.SystemDialect); ok {
 		return d.loadDocument(dialect, doc)
 	}
+	return d.loadProperties(doc)
+}
+
+// loadProperties reads the properties of a service instance.
+func (d *Definition) loadProperties(doc *settings.Document) error {
 	tree, ok := d.properties(doc)
 	if !ok {
 		d.report(doc, settings.Problems{{Reason: noInstance(doc.Root())}})
@@ -171,10 +176,9 @@ func (d *Definition) loadInstance() error {
 	if auth, ok := d.options.Dialect.(interface{ Shape() any }); ok {
 		shape = shape.With("authentication", auth.Shape())
 	}
-	for _, a := range d.options.Set {
-		if tree, err = shape.Assign(tree, a.Path, a.Value); err != nil {
-			return &CallError{Reason: "--set", Err: err}
-		}
+	tree, err := d.assign(shape, tree)
+	if err != nil {
+		return err
 	}
 	expanded, found := d.expand(tree)
 	d.report(doc, found)
@@ -184,6 +188,17 @@ func (d *Definition) loadInstance() error {
 	d.main, found = d.settle(expanded.(map[string]any), nil)
 	d.report(doc, found)
 	return nil
+}
+
+// assign returns the tree with what --set says.
+func (d *Definition) assign(shape *settings.Shape, tree any) (any, error) {
+	for _, a := range d.options.Set {
+		var err error
+		if tree, err = shape.Assign(tree, a.Path, a.Value); err != nil {
+			return nil, &CallError{Reason: "--set", Err: err}
+		}
+	}
+	return tree, nil
 }
 
 // properties finds the properties object: the whole document, or its member of that name.

@@ -31,12 +31,9 @@ func (d *Definition) loadDocument(dialect auth.SystemDialect, doc *settings.Docu
 	}
 	var assigned any = tree
 	if shaped, ok := dialect.(interface{ Shape() any }); ok {
-		shape := settings.ShapeOf(shaped.Shape())
-		for _, a := range d.options.Set {
-			var err error
-			if assigned, err = shape.Assign(assigned, a.Path, a.Value); err != nil {
-				return &CallError{Reason: "--set", Err: err}
-			}
+		var err error
+		if assigned, err = d.assign(settings.ShapeOf(shaped.Shape()), assigned); err != nil {
+			return err
 		}
 	}
 	expanded, unresolved := d.expand(assigned)

@@ -167,3 +167,35 @@ func TestFailingEndpointIsAskedLessAndLess(t *testing.T) {
 		t.Errorf("the last gap has %d values over 50 instances, want them spread", len(spread))
 	}
 }
+
+func TestARefusedLoginTellsHowLongItRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := &auth.TokenError{Status: 401, Code: "invalid_client"}
+		c := cached(&source{fail: func(int) error { return refused }}, auth.Env{Jitter: func() float64 { return 0 }})
+		rests := func(want time.Duration) {
+			t.Helper()
+			_, err := c.Token(t.Context())
+			var token *auth.TokenError
+			if !errors.As(err, &token) || token.RetryAfter != want || token.Code != "invalid_client" || !errors.Is(err, refused) {
+				t.Errorf("got %v, %+v, want the refusal and a rest of %s", err, token, want)
+			}
+		}
+		rests(time.Second) // who waited for it hears it too
+		time.Sleep(400 * time.Millisecond)
+		rests(600 * time.Millisecond)
+		time.Sleep(600 * time.Millisecond)
+		rests(2 * time.Second)
+		if refused.RetryAfter != 0 {
+			t.Errorf("the failure itself has become %+v", refused)
+		}
+	})
+}
+
+func TestAFailureThatMayBeTriedAgainAtOnceNamesNoRest(t *testing.T) {
+	c := cached(&source{fail: func(int) error { return &auth.TokenError{Status: 503} }}, auth.Env{})
+	_, err := c.Token(t.Context())
+	var token *auth.TokenError
+	if !errors.As(err, &token) || token.RetryAfter != 0 {
+		t.Errorf("got %v, want no rest after the first failure", err)
+	}
+}

@@ -1,16 +1,10 @@
 package auth
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
-	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/keyhitch/keyhitch/cache"
@@ -32,28 +26,6 @@ func DefaultMargin(lifetime time.Duration) time.Duration { return min(time.Minut
 
 // loginTimeout is for a token request that says none.
 const loginTimeout = 30 * time.Second
-
-// snapshot is one token and when it gets stale; immutable.
-type snapshot struct {
-	token  Token
-	stale  time.Time // zero: never
-	expiry time.Time // zero: never
-	shared bool      // it came from the shared cache
-}
-
-// tier is where the token was before it was current.
-func (s *snapshot) tier() string {
-	switch {
-	case s.shared:
-		return TierRedis
-	case s.token.fromCache:
-		return TierMemory
-	}
-	return TierRequest
-}
-
-func (s *snapshot) fresh(now time.Time) bool  { return s.stale.IsZero() || now.Before(s.stale) }
-func (s *snapshot) usable(now time.Time) bool { return s.expiry.IsZero() || now.Before(s.expiry) }
 
 // flight is one token request and all who wait for it.
 type flight struct {
@@ -77,45 +49,6 @@ type CachedSource struct {
 	env     Env
 	machine bool // env.Now is time.Now
 }
-
-// live is what a process knows of one credential. It outlives the settings that the credential
-// came from, and is small: a process may have very many.
-type live struct {
-	current atomic.Pointer[snapshot]
-	used    atomic.Bool
-	listed  atomic.Bool // others who use the credential find it
-	doubt   atomic.Bool // the breaker has counted something
-
-	owner, user string
-	keys        *Keyer
-
-	mu         sync.Mutex
-	fly        *flight
-	refused    *snapshot // the last one that was refused
-	generation uint64
-	drops      uint64   // how often the token was dropped: no flight of before brings it back
-	once       bool     // the last token was good for nothing but the calls that waited
-	trouble    *trouble // nil: there never was any
-}
-
-// trouble is what is remembered of failures; most credentials have none.
-type trouble struct {
-	pace    pace
-	breaker breaker
-	warned  time.Time // when a cache failure was last logged
-	look    time.Time // no look into the shared cache before this, in a pause
-}
-
-// troubles returns where failures are remembered; l.mu is held.
-func (l *live) troubles() *trouble {
-	if l.trouble == nil {
-		l.trouble = new(trouble)
-	}
-	return l.trouble
-}
-
-// paused reports whether a failure still forbids to ask; l.mu is held.
-func (l *live) paused(now time.Time) bool { return l.trouble != nil && l.trouble.pace.holds(now) }
 
 // Cached returns a source of c's token. What is known of c.Key is shared by all sources with the
 // same env.Tokens.
@@ -284,11 +217,11 @@ func (c *CachedSource) settle(fly *flight, token Token, err error) {
 	now := c.env.Now()
 	c.fly = nil
 	if err != nil {
-		fly.err = err
 		c.troubles().pace.fail(now, err, c.jitter())
 		if good := c.current.Load(); good != nil {
 			c.trouble.pace.hurry(now, good.expiry)
 		}
+		fly.err = c.trouble.pace.told(now)
 		return
 	}
 	if c.trouble != nil {
@@ -335,120 +268,4 @@ func (c *CachedSource) jitter() float64 {
 		return c.env.Jitter()
 	}
 	return rand.Float64()
-}
-
-// Invalidate drops the token of generation refused, if it is still the current one, and reports
-// whether another try can bring another token. It cannot while the breaker is open.
-func (c *CachedSource) Invalidate(refused Stamp) bool {
-	v, current := c.refuse(refused)
-	if current && v != noLogin {
-		c.env.measuring(Measure{What: Refusal, Owner: c.cred.Owner})
-	}
-	if v == opens {
-		c.env.measuring(Measure{What: BreakerOpen, Owner: c.cred.Owner})
-	}
-	return v == newLogin
-}
-
-func (c *CachedSource) refuse(refused Stamp) (v verdict, current bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	snap := c.current.Load()
-	if snap == nil || Stamp(snap.token.Generation) != refused {
-		return newLogin, false // there is a newer one, or will be
-	}
-	c.doubt.Store(true)
-	if v = c.troubles().breaker.refuse(c.env.Now(), snap.token, c.cred.Refusals); v == newLogin {
-		c.refused = snap
-		c.current.Store(nil)
-	}
-	return v, true
-}
-
-// accepted closes the breaker: a call with the current token has been answered.
-func (c *CachedSource) accepted(with Stamp) {
-	if !c.doubt.Load() {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if snap := c.current.Load(); snap != nil && Stamp(snap.token.Generation) == with {
-		c.doubt.Store(!c.troubles().breaker.accept(c.env.Now()))
-	}
-}
-
-// Drop forgets the token here and in the shared cache, and whatever a flight under way brings.
-func (c *CachedSource) Drop(ctx context.Context) error {
-	c.mu.Lock()
-	c.current.Store(nil)
-	c.drops++
-	c.mu.Unlock()
-	if c.env.Cache == nil {
-		return nil
-	}
-	var errs []error
-	for _, key := range append([]string{c.cred.Key}, c.cred.Older...) {
-		errs = append(errs, c.env.Cache.Delete(ctx, key))
-	}
-	return errors.Join(errs...)
-}
-
-// Info describes the current token; false: there is none.
-func (l *live) Info() (TokenInfo, bool) {
-	snap := l.current.Load()
-	if snap == nil {
-		return TokenInfo{}, false
-	}
-	return l.info(snap), true
-}
-
-func (l *live) info(snap *snapshot) TokenInfo {
-	info := TokenInfo{Owner: l.owner, User: l.user, Obtained: snap.token.Obtained, Expires: snap.expiry,
-		Fingerprint: l.keys.Fingerprint(snap.token.identity()), Where: TierMemory}
-	if snap.shared {
-		info.Where = TierRedis
-	}
-	for name := range snap.token.Values {
-		info.Names = append(info.Names, name)
-	}
-	slices.Sort(info.Names)
-	return info
-}
-
-// tell reports where a call's token came from, and how long the call waited for it.
-func (c *CachedSource) tell(snap *snapshot, tier string, waited time.Duration) {
-	c.env.measuring(Measure{What: Hit, Owner: c.cred.Owner, Label: tier})
-	if c.env.Observe != nil {
-		c.env.Observing("token", c.describe(snap, tier), waited)
-	}
-}
-
-// describe is a token in words: where it was, who asked for it and when, and how long it lasts.
-func (c *CachedSource) describe(snap *snapshot, tier string) string {
-	now := c.env.Now()
-	var b strings.Builder
-	b.WriteString(origins[tier])
-	if tier != TierRequest {
-		who := "this process"
-		if snap.shared {
-			who = cmp.Or(snap.token.by, "another process")
-		}
-		fmt.Fprintf(&b, ", asked for %s ago by %s", max(0, now.Sub(snap.token.Obtained)).Round(time.Second), who)
-	}
-	b.WriteString(", fingerprint " + c.env.Keys.Fingerprint(snap.token.identity()))
-	if !snap.expiry.IsZero() {
-		b.WriteString(", expires in " + snap.expiry.Sub(now).Round(time.Second).String())
-	}
-	return b.String()
-}
-
-var origins = map[string]string{
-	TierMemory: "from memory", TierStale: "from memory, while a new one is asked for",
-	TierRedis: "from the shared cache", TierRequest: "new",
-}
-
-func (l *live) flying() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.fly != nil
 }

@@ -18,7 +18,7 @@ type TokenError struct {
 	Code        string        // RFC 6749, section 5.2: error
 	Description string        // RFC 6749, section 5.2: error_description; shortened
 	Reason      string        // what the answer lacked
-	RetryAfter  time.Duration // how long the answer asks to wait; 0: it does not say
+	RetryAfter  time.Duration // how long nobody asks again: as the answer says, or as this process rests after a failure; 0: it may be asked now
 	Err         error         // the cause, where there is one
 }
 

@@ -135,16 +135,11 @@ func (p *formatParser) parse(inBlock bool) ([]part, error) {
 		switch mark := markAt(here); {
 		case mark == "{b64}" || mark == "<b64>":
 			flush()
-			if p.depth++; p.depth > deepest {
-				return nil, fmt.Errorf("the {b64} block at character %d is nested more than %d deep", p.size-len(p.rest)+1, deepest)
-			}
-			p.rest = p.rest[len(mark):]
-			block, err := p.parse(true)
+			block, err := p.block(mark)
 			if err != nil {
 				return nil, err
 			}
-			p.depth--
-			parts = append(parts, part{b64: true, block: block})
+			parts = append(parts, block)
 		case mark != "":
 			at := p.size - len(here)
 			flush()
@@ -168,6 +163,17 @@ func (p *formatParser) parse(inBlock bool) ([]part, error) {
 		return nil, fmt.Errorf("the {b64} block before character %d is not closed; write {/b64} at its end", start+1)
 	}
 	return parts, nil
+}
+
+// block reads the block that mark opens.
+func (p *formatParser) block(mark string) (part, error) {
+	if p.depth++; p.depth > deepest {
+		return part{}, fmt.Errorf("the {b64} block at character %d is nested more than %d deep", p.size-len(p.rest)+1, deepest)
+	}
+	p.rest = p.rest[len(mark):]
+	inner, err := p.parse(true)
+	p.depth--
+	return part{b64: true, block: inner}, err
 }
 
 func markAt(s string) string {

@@ -64,5 +64,35 @@ func (p *pace) holds(now time.Time) bool { return now.Before(p.resume) }
 
 // err tells the cause to a caller who does not get to ask.
 func (p *pace) err(now time.Time) error {
-	return fmt.Errorf("%w; not asked again for %s", p.cause, max(p.resume.Sub(now).Round(time.Millisecond), time.Millisecond))
+	return fmt.Errorf("%w; not asked again for %s", p.told(now), max(p.resume.Sub(now).Round(time.Millisecond), time.Millisecond))
+}
+
+// told is the cause as callers get it: whoever finds a TokenError in it reads there how long
+// nobody asks again.
+func (p *pace) told(now time.Time) error {
+	if !p.holds(now) {
+		return p.cause
+	}
+	return &restingError{p.cause, p.resume.Sub(now)}
+}
+
+// restingError is a failure after which nobody asks for a while.
+type restingError struct {
+	error
+	left time.Duration
+}
+
+// Unwrap returns the failure itself.
+func (e *restingError) Unwrap() error { return e.error }
+
+// As finds a TokenError in the failure, with the time that is left in place of what the answer asked for.
+func (e *restingError) As(target any) bool {
+	to, ok := target.(**TokenError)
+	if !ok || !errors.As(e.error, to) {
+		return false
+	}
+	told := **to
+	told.RetryAfter = e.left
+	*to = &told
+	return true
 }

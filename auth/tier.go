@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/keyhitch/keyhitch/cache"
@@ -14,12 +13,9 @@ import (
 // and the others wait for what it publishes. A cache that is down is no cache.
 
 const (
-	storeTimeout   = 2 * time.Second
-	cacheWarnEvery = time.Minute
-	storedLongest  = 10 * 365 * 24 * time.Hour // a token that ends in the year 9999 overflows a Duration
-	leaseShortest  = 100 * time.Millisecond
-	leaseLongest   = 3 * time.Second  // it is renewed while the login takes longer
-	storedBeyond   = 30 * time.Second // how long a record outlives its token, for clocks that differ
+	storeTimeout  = 2 * time.Second
+	leaseShortest = 100 * time.Millisecond
+	leaseLongest  = 3 * time.Second // it is renewed while the login takes longer
 )
 
 // run brings the flight a token: from the cache, from another process, or from the source.
@@ -130,48 +126,6 @@ func (c *CachedSource) holding(fly *flight, lease cache.Lease) bool {
 	return true
 }
 
-func (c *CachedSource) release(lease cache.Lease) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	c.cacheFailed(lease.Release(ctx))
-}
-
-func (c *CachedSource) publish(fly *flight, lease cache.Lease) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	token := fly.snap.token
-	token.Generation = lease.Generation() + 1
-	data, err := c.encode(ctx, token)
-	if err == nil {
-		err = lease.Publish(ctx, data, token.Generation, c.ttl(fly)+storedBeyond)
-	}
-	switch {
-	case errors.Is(err, cache.ErrBusy):
-		c.adopt(ctx, fly)
-	case errors.Is(err, cache.ErrPurged):
-		c.current.CompareAndSwap(fly.snap, nil) // dropped meanwhile: good for who waited, and no longer
-	case err != nil: // a lease that nobody lets go is renewed for ever, and holds everybody up
-		c.cacheFailed(err)
-		c.cacheFailed(lease.Release(ctx))
-	}
-}
-
-// adopt takes the token of a process that was faster, if it is newer than ours: the next login of
-// some systems ends the token of the one before.
-func (c *CachedSource) adopt(ctx context.Context, fly *flight) {
-	token, err := c.read(ctx, c.cred.Key)
-	if err != nil || !c.good(token) || !token.Obtained.After(fly.snap.token.Obtained) {
-		c.cacheFailed(err)
-		return
-	}
-	token.fromCache = true
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.current.Load() == fly.snap {
-		c.current.Store(c.made(token))
-	}
-}
-
 // lookEvery is how often a process that may not ask for a token looks whether another has one.
 const lookEvery = 50 * time.Millisecond
 
@@ -254,73 +208,6 @@ func (c *CachedSource) forgetRefused(ctx context.Context, key string) {
 	}
 }
 
-// read returns the record of a key, with its times by our own clock.
-func (c *CachedSource) read(ctx context.Context, key string) (Token, error) {
-	data, err := c.env.Cache.Get(ctx, key)
-	if err != nil {
-		return Token{}, err
-	}
-	token, err := decodeToken(data)
-	if err != nil || token.Expiry.IsZero() {
-		return token, err
-	}
-	shift, err := c.shift(ctx)
-	token.Expiry, token.Obtained = token.Expiry.Add(-shift), token.Obtained.Add(-shift)
-	return token, err
-}
-
-// encode writes the record, with times by the clock that all processes share.
-func (c *CachedSource) encode(ctx context.Context, token Token) ([]byte, error) {
-	if !token.Expiry.IsZero() {
-		shift, err := c.shift(ctx)
-		if err != nil {
-			return nil, err
-		}
-		token.Obtained, token.Expiry = token.Obtained.Add(shift), token.Expiry.Add(shift)
-	}
-	return encodeToken(token)
-}
-
-// shift is how far the shared clock is ahead of ours.
-func (c *CachedSource) shift(ctx context.Context) (time.Duration, error) {
-	shared, ok := c.env.Cache.(cache.Shared)
-	if !ok {
-		return 0, nil
-	}
-	now, err := shared.Now(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("the clock of the shared cache: %w", err)
-	}
-	return now.Sub(c.env.Now()), nil
-}
-
-// remember puts a token into a cache of our own.
-func (c *CachedSource) remember(fly *flight) {
-	if !c.storable(fly) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	data, err := c.encode(ctx, fly.snap.token)
-	if err == nil {
-		err = c.env.Cache.Set(ctx, c.cred.Key, data, c.ttl(fly))
-	}
-	c.cacheFailed(err)
-}
-
-// storable reports whether the flight's token is worth keeping: it lives, and was neither
-// refused nor dropped meanwhile.
-func (c *CachedSource) storable(fly *flight) bool {
-	return c.env.Cache != nil && c.ttl(fly) > 0 && c.current.Load() == fly.snap
-}
-
-func (c *CachedSource) ttl(fly *flight) time.Duration {
-	if fly.snap.expiry.IsZero() {
-		return c.env.Tokens.maxIdle()
-	}
-	return min(fly.snap.expiry.Sub(fly.landed), storedLongest)
-}
-
 // leaseTTL is well within the login's own deadline: who waits for a holder that has died is to
 // see the end of the lease. A login that takes longer has it renewed.
 func (c *CachedSource) leaseTTL() time.Duration {
@@ -340,51 +227,5 @@ func (c *CachedSource) landShared(fly *flight, token Token) bool {
 	c.settle(fly, token, nil)
 	c.mu.Unlock()
 	c.announce(fly, old)
-	return true
-}
-
-// Peek describes the token at hand, here or in the cache, without asking for one.
-func (c *CachedSource) Peek(ctx context.Context) (TokenInfo, bool) {
-	if info, ok := c.Info(); ok || c.env.Cache == nil {
-		return info, ok
-	}
-	for _, key := range c.keys() {
-		token, err := c.read(ctx, key)
-		c.cacheFailed(err)
-		if err == nil {
-			token.fromCache = true
-			return c.info(c.snapshotOf(token)), true
-		}
-	}
-	return TokenInfo{}, false
-}
-
-// cacheFailed logs a failing cache once a minute in the whole process, and an odd record once a
-// minute for its credential; the call goes on without it.
-func (c *CachedSource) cacheFailed(err error) {
-	var odd *cache.RecordError
-	isOdd := errors.As(err, &odd) || errors.Is(err, errBadRecord)
-	if err == nil || errors.Is(err, cache.ErrNotFound) && !isOdd {
-		return
-	}
-	c.env.measuring(Measure{What: CacheFault, Owner: c.cred.Owner})
-	if c.env.Log == nil || !c.mayWarn(isOdd) {
-		return
-	}
-	c.env.Log.WithField("adapter", c.cred.Owner).WithError(err).Warn("token cache: going on without it")
-}
-
-func (c *CachedSource) mayWarn(odd bool) bool {
-	now := c.env.Now()
-	if !odd && c.env.Tokens != nil {
-		return c.env.Tokens.mayWarn(now)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	warned := &c.troubles().warned
-	if !warned.IsZero() && now.Sub(*warned) < cacheWarnEvery {
-		return false
-	}
-	*warned = now
 	return true
 }

@@ -22,6 +22,8 @@ type counted struct {
 	cache.Store
 	cache.Shared
 	asked, leases atomic.Int64
+	beforeGet     func() // nil: nothing
+	beforeLease   func() // nil: nothing
 	beforePublish func() // nil: nothing
 	loseFirst     bool   // the first lease is lost at once
 }
@@ -56,12 +58,18 @@ func (w *watched) Publish(ctx context.Context, value []byte, generation uint64, 
 // Get counts.
 func (c *counted) Get(ctx context.Context, key string) ([]byte, error) {
 	c.asked.Add(1)
+	if c.beforeGet != nil {
+		c.beforeGet()
+	}
 	return c.Store.Get(ctx, key)
 }
 
 // Lease counts.
 func (c *counted) Lease(ctx context.Context, key string, ttl time.Duration) (cache.Lease, error) {
 	c.asked.Add(1)
+	if c.beforeLease != nil {
+		c.beforeLease()
+	}
 	lease, err := c.Shared.Lease(ctx, key, ttl)
 	if err != nil {
 		return nil, err
@@ -77,6 +85,7 @@ type cluster struct {
 	keys   sealed.Keys
 	logins atomic.Int64
 	takes  time.Duration
+	apart  time.Duration // how long after the one before each login says it was; 0: real time
 	err    atomic.Pointer[error]
 }
 
@@ -101,7 +110,11 @@ func (c *cluster) Token(ctx context.Context) (auth.Token, error) {
 	if err := c.err.Load(); err != nil {
 		return auth.Token{}, *err
 	}
-	return token(fmt.Sprintf("T%d", n), time.Hour), nil
+	made := token(fmt.Sprintf("T%d", n), time.Hour)
+	if c.apart > 0 {
+		made.Obtained = made.Obtained.Add(time.Duration(n-10) * c.apart)
+	}
+	return made, nil
 }
 
 // process opens a process of the cluster.
@@ -119,9 +132,11 @@ func (c *cluster) processWith(t *testing.T, env auth.Env) (*auth.CachedSource, *
 	store = sealed.New(store, c.keys)
 	shared := &counted{Store: store, Shared: store.(cache.Shared)}
 	t.Cleanup(func() { _ = store.(interface{ Close() error }).Close() })
-	tokens := new(auth.Tokens)
-	t.Cleanup(func() { _ = tokens.Wait(context.Background()) })
-	env.Now, env.Cache, env.Tokens = time.Now, shared, tokens
+	if env.Tokens == nil {
+		env.Tokens = new(auth.Tokens)
+	}
+	t.Cleanup(func() { _ = env.Tokens.Wait(context.Background()) })
+	env.Now, env.Cache = time.Now, shared
 	return auth.Cached(auth.Credential{Key: "k", Owner: "demo", Source: c, Timeout: 10 * time.Second}, env), shared
 }
 

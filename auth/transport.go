@@ -48,36 +48,58 @@ func (t *Transport) send(req *http.Request, own bool) (*http.Response, error) {
 	}
 	first := t.keeping(req)
 	res, stamp, err := t.try(req, first, own)
-	for again := 0; err == nil && stamp != 0 && t.refused(res.StatusCode); again++ {
-		inv, ok := t.Auth.(Invalidator)
+	for tries := 1; err == nil && stamp != 0 && t.refused(res.StatusCode); tries++ {
+		body, ok := t.again(req, first, refusal{res.StatusCode, stamp, tries})
 		if !ok {
-			break
+			return res, nil
 		}
-		if !inv.Invalidate(req.Context(), stamp) {
-			t.observe("refused", fmt.Sprintf("status %d; new tokens were refused too, so none is asked for now", res.StatusCode), 0)
-			break
-		}
-		if again >= t.Resubmits {
-			break
-		}
-		body, replayable := replay(req, first)
-		if !replayable {
-			t.observe("refused", fmt.Sprintf("status %d; the body cannot be sent twice, the next call uses a new token", res.StatusCode), 0)
-			break
-		}
-		t.observe("refused", fmt.Sprintf("status %d; sending once more with a new token", res.StatusCode), 0)
 		drain(res)
 		status := res.StatusCode
 		if res, stamp, err = t.try(req, body, false); err != nil && stamp == 0 {
 			err = fmt.Errorf("the system refused the credential (status %d), and there is no other: %w", status, err)
 		}
 	}
-	if err == nil && stamp != 0 && res.StatusCode < 400 && !t.refused(res.StatusCode) {
-		if p, ok := t.Auth.(*Placed); ok {
-			p.Source.accepted(stamp)
-		}
+	if err == nil && stamp != 0 && res.StatusCode < 400 {
+		t.accepted(stamp)
 	}
 	return res, err
+}
+
+// refusal is an answer that says that the credential will not do.
+type refusal struct {
+	status int
+	stamp  Stamp // of the credential
+	tries  int   // so far
+}
+
+// again drops the refused credential and returns the body for one more try; false: there is none,
+// and the refusal is the answer.
+func (t *Transport) again(req *http.Request, first io.ReadCloser, r refusal) (io.ReadCloser, bool) {
+	inv, ok := t.Auth.(Invalidator)
+	if !ok {
+		return nil, false
+	}
+	if !inv.Invalidate(req.Context(), r.stamp) {
+		t.observe("refused", fmt.Sprintf("status %d; new tokens were refused too, so none is asked for now", r.status), 0)
+		return nil, false
+	}
+	if r.tries > t.Resubmits {
+		return nil, false
+	}
+	body, ok := replay(req, first)
+	if !ok {
+		t.observe("refused", fmt.Sprintf("status %d; the body cannot be sent twice, the next call uses a new token", r.status), 0)
+		return nil, false
+	}
+	t.observe("refused", fmt.Sprintf("status %d; sending once more with a new token", r.status), 0)
+	return body, true
+}
+
+// accepted tells the token's source that the system took it.
+func (t *Transport) accepted(with Stamp) {
+	if p, ok := t.Auth.(*Placed); ok {
+		p.Source.accepted(with)
+	}
 }
 
 // strayed reports whether the redirects that led to req have been elsewhere: another origin must

@@ -20,7 +20,7 @@ import (
 //
 //	keyhitch_token_requests_total{adapter,outcome}     token requests: ok, refused, limited, server_error,
 //	                                                   timeout, unreachable, bad_answer, canceled, internal
-//	keyhitch_token_request_seconds{adapter}            how long they took
+//	keyhitch_token_request_duration_seconds{adapter}   how long they took
 //	keyhitch_token_hits_total{adapter,tier}            calls by where their token came from: memory, stale,
 //	                                                   redis, request
 //	keyhitch_token_wait_seconds{adapter}               how long calls waited for a token
@@ -45,7 +45,7 @@ func New() *Collector {
 		refusals: counter("refusals_total", "Tokens that the system refused."),
 		breaker:  counter("breaker_opened_total", "Times that logins were stopped because token after token was refused."),
 		faults:   counter("cache_faults_total", "Failures of the token cache and odd records in it."),
-		request:  histogram("request_seconds", "Duration of token requests.", prometheus.ExponentialBuckets(0.005, 2, 13)),
+		request:  histogram("request_duration_seconds", "Duration of token requests.", prometheus.ExponentialBuckets(0.005, 2, 13)),
 		wait:     histogram("wait_seconds", "How long calls waited for a token.", prometheus.ExponentialBuckets(0.0005, 2, 17)),
 		lead:     histogram("refresh_lead_seconds", "How long before its end a token was replaced.", prometheus.ExponentialBuckets(0.25, 2, 16)),
 		lease:    histogram("lease_wait_seconds", "How long the token request of another process was waited for.", prometheus.ExponentialBuckets(0.0005, 2, 16)),

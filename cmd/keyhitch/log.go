@@ -14,8 +14,13 @@ import (
 func (a *app) newLog() *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(a.err)
-	log.SetFormatter(scrubbing{&logrus.TextFormatter{DisableColors: true, FullTimestamp: true}, a.redact})
+	log.SetFormatter(a.textLines())
 	return log
+}
+
+// textLines are for people.
+func (a *app) textLines() logrus.Formatter {
+	return scrubbing{&logrus.TextFormatter{DisableColors: true, FullTimestamp: true}, a.redact}
 }
 
 // scrubbing is a formatter whose output holds no secret: by name, then by value.

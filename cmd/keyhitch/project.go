@@ -96,11 +96,12 @@ func (a *app) setLevel(name string) error {
 func (a *app) setFormat(name string) error {
 	switch name {
 	case "text":
+		a.log.SetFormatter(a.textLines())
 	case "json":
-		a.jsonLog = true
 		a.log.SetFormatter(scrubbing{new(logrus.JSONFormatter), a.redact})
 	default:
 		return usage("KEYHITCH_LOG_FORMAT is unknown; use text or json")
 	}
+	a.jsonLog = name == "json"
 	return nil
 }

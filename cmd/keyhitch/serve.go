@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	s := &server{app: a}
+	s := newServer(a)
 	var ready bool
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -54,11 +56,11 @@ type server struct {
 
 	tokens  auth.Tokens
 	keys    *auth.Keyer
-	shared  sharedStore
+	shared  caches
 	wires   wires
 	metrics *gateway.Metrics
 	gateway *gateway.Gateway
-	lines   *gateway.Gatherer // of the access log; nil: they go to the log
+	lines   *gateway.Gatherer // of the access log as JSON
 
 	began   fixed  // what a reload cannot change
 	bound   string // address of the public listener; empty before it is open
@@ -67,12 +69,15 @@ type server struct {
 	current certificates
 }
 
+func newServer(a *app) *server {
+	return &server{app: a, shared: caches{close: closeShared}, wires: wires{close: (*http.Transport).CloseIdleConnections}}
+}
+
 // serve runs until it is told to end.
 func (s *server) serve(ctx context.Context) error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	defer s.shared.close()
 	doors, err := s.openDoors(ctx)
 	if err != nil {
 		return errors.Join(err, s.gateway.Close(ctx))
@@ -87,7 +92,8 @@ func (s *server) serve(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return s.drain(doors)
+			failed := s.fadeOut(doors)
+			return errors.Join(failed, s.drain(doors))
 		case err := <-doors.failed:
 			return errors.Join(err, s.drain(doors))
 		case <-hangups:
@@ -106,18 +112,17 @@ func (s *server) open() error {
 		return err
 	}
 	s.keys, s.metrics = keys, gateway.NewMetrics()
-	o := gateway.Options{Load: s.load, Log: s.log, Redact: s.redact, Metrics: s.metrics, Version: versionInfo()["version"]}
-	if s.jsonLog {
-		s.lines = gateway.Gather(s.err) // the same lines for less
-		o.AccessLog = s.lines
-	}
-	s.gateway, err = gateway.New(o)
+	s.lines = gateway.Gather(s.err)
+	s.gateway, err = gateway.New(gateway.Options{Load: s.load, Log: s.log, AccessLog: s.lines, Redact: s.redact, Metrics: s.metrics,
+		Version: versionInfo()["version"]})
 	if err != nil {
 		return err
 	}
+	s.gateway.LogPlainly(!s.jsonLog)
 	s.good = s.latest
 	s.began = s.good.fixed()
 	s.current.set(s.good.tls)
+	debug.FreeOSMemory() // a sidecar need not keep what loading took
 	return nil
 }
 
@@ -138,6 +143,7 @@ func (s *server) reload(why string) {
 	if err := s.setLog(s.cmd); err != nil {
 		s.log.WithError(err).Warn("the log stays as it was")
 	}
+	s.gateway.LogPlainly(!s.jsonLog)
 	if now := s.good.fixed(); now != s.began {
 		s.log.Warn("listen, admin, tls (on or off), header_seconds, header_bytes and idle_seconds count from the next start on")
 	}
@@ -145,10 +151,28 @@ func (s *server) reload(why string) {
 	s.log.WithField("reason", why).WithField("ms", time.Since(start).Milliseconds()).Infof("reloaded: %s", count(len(s.good.config.Adapters), "adapter"))
 }
 
+// fadeOut gives load balancers time to notice that the gateway ends: everything is served as before,
+// but /readyz says no.
+func (s *server) fadeOut(d *doors) error {
+	delay := seconds(s.good.settings.Gateway.DrainDelaySeconds)
+	if delay == 0 {
+		return nil
+	}
+	notify("STOPPING=1")
+	s.gateway.Drain()
+	s.log.Infof("not ready any more; requests are taken for another %s", delay)
+	select {
+	case <-time.After(delay):
+		return nil
+	case err := <-d.failed:
+		return err
+	}
+}
+
 // drain ends the server: nothing new is taken, what is under way may end.
 func (s *server) drain(d *doors) error {
 	notify("STOPPING=1")
-	limit := time.Duration(s.good.settings.Gateway.DrainSeconds) * time.Second
+	limit := seconds(s.good.settings.Gateway.DrainSeconds)
 	s.log.Infof("ending: requests under way have %s", limit)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -159,8 +183,6 @@ func (s *server) drain(d *doors) error {
 		s.log.Warnf("requests that were still under way after %s are cut off", limit)
 	}
 	d.close()
-	if s.lines != nil {
-		s.lines.Flush()
-	}
+	s.lines.Flush()
 	return nil
 }

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/keyhitch/keyhitch/adapter"
@@ -24,6 +24,7 @@ type load struct {
 	tls      *certificate
 	warnings []warning
 	problems []error
+	giveBack []func() // what was taken from who shares it with other loads
 }
 
 // warning is odd but works.
@@ -43,10 +44,20 @@ func (s *server) load() (gateway.Config, error) {
 	l := &load{reading: newReading()}
 	s.latest = l
 	config, err := s.loadInto(l)
+	if err != nil {
+		l.release()
+	}
 	if err != nil && s.good != nil {
 		l.reading.also(s.good.reading) // what was not read this time may be what is mended
 	}
 	return config, err
+}
+
+// release is called when nobody uses what was loaded any more.
+func (l *load) release() {
+	for _, back := range l.giveBack {
+		back()
+	}
 }
 
 func (s *server) loadInto(l *load) (gateway.Config, error) {
@@ -59,7 +70,7 @@ func (s *server) loadInto(l *load) (gateway.Config, error) {
 	}
 	l.settings, err = file.Settings()
 	l.problem(err)
-	l.config = gateway.Config{Adapters: map[string]*adapter.Adapter{}, SetCookie: map[string]bool{}, Limits: limits(l.settings.Gateway)}
+	l.config = gateway.Config{Adapters: map[string]*adapter.Adapter{}, SetCookie: map[string]bool{}, Limits: limits(l.settings.Gateway), Release: l.release}
 	s.loadAdapters(l, file)
 	s.loadCallers(l, file)
 	l.problem(s.reachable(l))
@@ -70,21 +81,26 @@ func (s *server) loadInto(l *load) (gateway.Config, error) {
 
 // limits are those of the project file. There, 0 is none and not the default.
 func limits(g project.Gateway) gateway.Limits {
-	l := gateway.Limits{ReplayBytes: g.ReplayBytes, CallBytes: g.CallBytes, CallTime: time.Duration(g.CallSeconds) * time.Second}
+	l := gateway.Limits{ReplayBytes: g.ReplayBytes, CallBytes: g.CallBytes, CallTime: seconds(g.CallSeconds), StreamIdle: seconds(g.StreamIdleSeconds)}
 	if l.ReplayBytes == 0 {
 		l.ReplayBytes = -1
 	}
+	if l.StreamIdle == 0 {
+		l.StreamIdle = -1
+	}
 	return l
 }
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 func (s *server) loadAdapters(l *load, file *project.File) {
 	if len(l.settings.Adapters) == 0 {
 		l.problem(file.Problem("/adapters", "has no adapter to serve"))
 	}
 	options := adapter.Options{Redact: s.redact, Log: s.log, Observe: s.observer(), Tokens: &s.tokens, Keys: s.keys,
-		Measure: s.metrics.Measure, Base: s.wires.of(l.settings.Gateway)}
-	shared := s.redis(l.settings.Cache)
-	options.SharedCache = func() (adapter.SharedCache, error) { return s.shared.open(shared) }
+		Measure: s.metrics.Measure, Base: s.wire(l)}
+	redis := s.redis(l.settings.Cache)
+	options.SharedCache = sync.OnceValues(func() (adapter.SharedCache, error) { return s.sharedCacheOf(l, redis) })
 	for _, name := range slices.Sorted(maps.Keys(l.settings.Adapters)) {
 		entry := l.settings.Adapters[name]
 		if (entry.Home == "") == (entry.Config == "") {
@@ -129,7 +145,8 @@ func named(name string, err error) error {
 }
 
 func (s *server) loadCallers(l *load, file *project.File) {
-	callers, err := gateway.NewCallers(l.settings.Gateway.Callers, l.settings.Gateway.OIDC)
+	g := l.settings.Gateway
+	callers, err := gateway.NewCallers(g.Callers, g.OIDC, gateway.Targets{Allow: prefixes(g.AllowTargets), Deny: prefixes(g.DenyTargets)})
 	var found settings.Problems
 	if errors.As(err, &found) {
 		err = file.Locate(found)
@@ -137,21 +154,6 @@ func (s *server) loadCallers(l *load, file *project.File) {
 	callers.LogTo(s.log)
 	l.config.Callers = callers
 	l.problem(err)
-}
-
-// wires are the transports that adapters share, one for each set of allowed addresses.
-type wires map[string]*http.Transport
-
-// of returns the transport for these settings; its connections outlive a reload.
-func (w *wires) of(g project.Gateway) *http.Transport {
-	key := fmt.Sprint(g.AllowTargets, g.DenyTargets)
-	if *w == nil {
-		*w = wires{}
-	}
-	if (*w)[key] == nil {
-		(*w)[key] = gateway.GuardedBase(prefixes(g.AllowTargets), prefixes(g.DenyTargets))
-	}
-	return (*w)[key]
 }
 
 // prefixes leaves out what is none, which Settings has complained of.

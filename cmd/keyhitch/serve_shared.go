@@ -1,45 +1,98 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"net/http"
+	"os"
+	"sync"
 
 	"github.com/keyhitch/keyhitch"
 	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/cache"
+	"github.com/keyhitch/keyhitch/internal/gateway"
+	"github.com/keyhitch/keyhitch/internal/project"
 )
 
-// sharedStore is the shared cache of all adapters. It is opened once for each setting and stays
-// open until the end, so that a token request that outlives a reload can still store what it brings.
-type sharedStore struct {
-	of      map[place]adapter.SharedCache
-	closers []io.Closer
+// common are things that loads with the same setting have in common, so that connections outlive a
+// reload. Each is opened for the first load that takes it, and closed when the last one has given
+// it back: when the requests and logins of that load have ended. The zero value has none.
+type common[K comparable, T any] struct {
+	mu    sync.Mutex
+	by    map[K]*taken[T]
+	close func(T)
 }
 
-// place tells one setting from another.
-type place struct{ url, keys, prefix string }
+type taken[T any] struct {
+	value T
+	loads int
+}
 
-func (s *sharedStore) open(r keyhitch.Redis) (adapter.SharedCache, error) {
-	at := place{r.URL.Reveal(), r.SealKey.Reveal(), r.Prefix}
-	if found, ok := s.of[at]; ok {
-		return found, nil
+// take returns what at stands for, until back is called.
+func (c *common[K, T]) take(at K, open func() (T, error)) (value T, back func(), err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.by[at]
+	if t == nil {
+		if value, err = open(); err != nil {
+			return value, nil, err
+		}
+		if c.by == nil {
+			c.by = map[K]*taken[T]{}
+		}
+		t = &taken[T]{value: value}
+		c.by[at] = t
 	}
-	shared, err := keyhitch.SharedCache(r)()
+	t.loads++
+	return t.value, sync.OnceFunc(func() { c.giveBack(at, t) }), nil
+}
+
+func (c *common[K, T]) giveBack(at K, t *taken[T]) {
+	c.mu.Lock()
+	t.loads--
+	last := t.loads == 0
+	if last {
+		delete(c.by, at)
+	}
+	c.mu.Unlock()
+	if last {
+		c.close(t.value)
+	}
+}
+
+type (
+	caches = common[place, adapter.SharedCache]
+	wires  = common[string, *http.Transport] // by the settings that they are made of
+)
+
+// place tells one setting of the shared cache from another.
+type place struct{ url, keys, prefix, keyFile string }
+
+// sharedCacheOf is the shared cache of all adapters of a load.
+func (s *server) sharedCacheOf(l *load, r keyhitch.Redis) (adapter.SharedCache, error) {
+	at := place{r.URL.Reveal(), r.SealKey.Reveal(), r.Prefix, l.sealKeyFile()}
+	shared, back, err := s.shared.take(at, keyhitch.SharedCache(r))
 	if err != nil {
 		return shared, err
 	}
-	if c, ok := shared.Store.(io.Closer); ok {
-		s.closers = append(s.closers, c)
-	}
+	l.giveBack = append(l.giveBack, back)
 	shared.Store = lasting(shared.Store)
-	if s.of == nil {
-		s.of = map[place]adapter.SharedCache{}
-	}
-	s.of[at] = shared
 	return shared, nil
 }
 
-func (s *sharedStore) close() {
-	for _, c := range s.closers {
+// sealKeyFile is what the file of seal keys holds that the environment names. It is watched; why it
+// cannot be read, is for who needs it to tell.
+func (l *load) sealKeyFile() string {
+	file := os.Getenv("KEYHITCH_SEAL_KEY_FILE")
+	if file == "" {
+		return ""
+	}
+	keys, _ := l.reading.file(file)
+	return string(keys)
+}
+
+func closeShared(shared adapter.SharedCache) {
+	if c, ok := shared.Store.(io.Closer); ok {
 		_ = c.Close()
 	}
 }
@@ -54,4 +107,17 @@ func lasting(store cache.Store) cache.Store {
 		cache.Store
 		cache.Shared
 	}{store, shared}
+}
+
+// wire is the transport of all adapters of a load.
+func (s *server) wire(l *load) *http.Transport {
+	g := l.settings.Gateway
+	at := fmt.Sprint(g.AllowTargets, g.DenyTargets, g.AnswerSeconds)
+	base, back, _ := s.wires.take(at, func() (*http.Transport, error) { return wireOf(g), nil })
+	l.giveBack = append(l.giveBack, back)
+	return base
+}
+
+func wireOf(g project.Gateway) *http.Transport {
+	return gateway.GuardedBase(prefixes(g.AllowTargets), prefixes(g.DenyTargets), seconds(g.AnswerSeconds))
 }

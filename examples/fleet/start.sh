@@ -71,7 +71,12 @@ done
 for call in "${calls[@]}"; do
 	wait "$call" && answered=$((answered + 1))
 done
-echo "$answered calls answered by two gateways, $(grep -c 'POST /client-credentials/oauth/token' run/system.log) login."
+logins=$(grep -c 'POST /client-credentials/oauth/token' run/system.log || true)
+echo "$answered calls answered by two gateways, $logins login."
+if ((answered != 41 || logins != 1)); then
+	echo "want 41 calls and 1 login; see $PWD/run/*.log" >&2
+	exit 1
+fi
 
 if [[ ${1:-} == --stay ]]; then
 	echo "Callers: http://127.0.0.1:$one and http://127.0.0.1:$two; logs in $PWD/run; Ctrl-C ends it."

@@ -123,8 +123,11 @@ func (s *stage) wrongPassword(ctx context.Context) (string, error) {
 	first := get()
 	for _, err := range append(atOnce(9, get), first) {
 		var refusal *auth.TokenError
-		if !errors.As(err, &refusal) || !refusal.Refused() {
-			return "", fmt.Errorf("got error %v, want a refused login", err)
+		switch {
+		case err == nil:
+			return "", errors.New("a wrong password logs in, want a refused login")
+		case !errors.As(err, &refusal) || !refusal.Refused():
+			return "", fmt.Errorf("want a refused login: %w", err)
 		}
 	}
 	return "error: " + first.Error() + "\nhint: " + a.Failure(first).IAPError.Recommendation, nil

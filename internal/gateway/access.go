@@ -83,7 +83,7 @@ func (x *exchange) log(took time.Duration, cut bool) {
 	}
 	l := x.line(level, took)
 	l.aborted = cut
-	if o.AccessLog != nil {
+	if o.AccessLog != nil && !x.gateway.plain.Load() {
 		l.writeTo(o.AccessLog)
 		return
 	}
@@ -99,7 +99,7 @@ func (x *exchange) log(took time.Duration, cut bool) {
 // the caller chose only without secrets.
 func (x *exchange) line(level logrus.Level, took time.Duration) accessLine {
 	r, scrub := x.request, x.gateway.options.Redact.Scrub
-	l := accessLine{level: level, time: x.start.Add(took), took: took, status: x.w.status, in: x.in.bytes.Load(), out: x.w.bytes,
+	l := accessLine{level: level, time: x.start.Add(took), took: took, login: x.timing.login(took), upstream: x.timing.upstream(), status: x.w.status, in: x.in.bytes.Load(), out: x.w.bytes,
 		method: scrub(clip(r.Method, 20)), path: scrub(clip(r.URL.EscapedPath(), longestPath)), remote: host(r.RemoteAddr),
 		id: x.id, adapter: x.adapter, entity: scrub(clip(x.entity, longestName)), action: scrub(clip(x.action, longestName)), fingerprint: x.token}
 	if len(r.Header[requestID]) > 0 {

@@ -119,9 +119,9 @@ func TestNoSecretQueryOrControlCharacterEntersTheAccessLog(t *testing.T) {
 
 func TestTheAccessLogIsWhatLogrusWouldWrite(t *testing.T) {
 	for _, l := range []accessLine{
-		{level: logrus.InfoLevel, time: time.Now(), took: 1234567 * time.Nanosecond, status: 200, in: 1, out: 2, id: "id", caller: "rep\"orts<&>",
+		{level: logrus.InfoLevel, time: time.Now(), took: 1234567 * time.Nanosecond, login: 1000001 * time.Nanosecond, upstream: 12345 * time.Nanosecond, status: 200, in: 1, out: 2, id: "id", caller: "rep\"orts<&>",
 			adapter: "acme", entity: "device", action: "get", fingerprint: "0a1b2c3d", method: "GET", path: "/ä\u2028/\\", remote: "::1"},
-		{level: logrus.WarnLevel, time: time.Now().UTC(), took: time.Hour, status: 502, aborted: true, id: "id", fault: "internal", method: "GET", path: "/", remote: "@"},
+		{level: logrus.WarnLevel, time: time.Now().UTC(), took: time.Hour, login: 999 * time.Microsecond, upstream: time.Minute, status: 502, aborted: true, id: "id", fault: "internal", method: "GET", path: "/", remote: "@"},
 		{level: logrus.InfoLevel, time: time.Now(), method: "\xff\x00\x7f", path: "/"},
 	} {
 		log := logrus.New()

@@ -17,20 +17,22 @@ const accessMessage = "request"
 // and all, at a twentieth of the price: a line for every request is on the path of every request.
 // No member has a name that loggers hide for its sound, such as token or code.
 type accessLine struct {
-	level  logrus.Level
-	time   time.Time
-	took   time.Duration
-	status int
-	in     int64
-	out    int64
+	level    logrus.Level
+	time     time.Time
+	took     time.Duration
+	login    time.Duration // waited for the credential; less than a millisecond is not told
+	upstream time.Duration // until the system's answer began; 0: it was not asked
+	status   int
+	in       int64
+	out      int64
 
 	aborted                                  bool // the answer was cut off
 	id, caller, adapter, entity, action      string
 	fault, fingerprint, method, path, remote string
 }
 
-// ms is how long the request took, to the microsecond.
-func (l *accessLine) ms() float64 { return float64(l.took.Microseconds()) / 1000 }
+// ms is a duration in milliseconds, to the microsecond.
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // texts are the members that may be absent.
 func (l *accessLine) texts() [6]struct{ name, value string } {
@@ -40,7 +42,7 @@ func (l *accessLine) texts() [6]struct{ name, value string } {
 
 // fields is the line for logrus.
 func (l *accessLine) fields() logrus.Fields {
-	fields := logrus.Fields{"bytes_in": l.in, "bytes_out": l.out, "method": l.method, "ms": l.ms(),
+	fields := logrus.Fields{"bytes_in": l.in, "bytes_out": l.out, "method": l.method, "ms": ms(l.took),
 		"path": l.path, "remote": l.remote, "request_id": l.id, "status": l.status}
 	for _, text := range l.texts() {
 		if text.value != "" {
@@ -49,6 +51,12 @@ func (l *accessLine) fields() logrus.Fields {
 	}
 	if l.aborted {
 		fields["aborted"] = true
+	}
+	if l.login >= time.Millisecond {
+		fields["login_ms"] = ms(l.login)
+	}
+	if l.upstream > 0 {
+		fields["upstream_ms"] = ms(l.upstream)
 	}
 	return fields
 }
@@ -79,16 +87,22 @@ func (l *accessLine) appendJSON(b []byte) []byte {
 	b = member(b, "fault", l.fault)
 	b = member(b, "fingerprint", l.fingerprint)
 	b = member(b, "level", l.level.String())
+	if l.login >= time.Millisecond {
+		b = append(strconv.AppendFloat(append(b, `"login_ms":`...), ms(l.login), 'f', -1, 64), ',')
+	}
 	b = member(b, "method", l.method)
-	b = strconv.AppendFloat(append(b, `"ms":`...), l.ms(), 'f', -1, 64)
+	b = strconv.AppendFloat(append(b, `"ms":`...), ms(l.took), 'f', -1, 64)
 	b = append(b, `,"msg":"`+accessMessage+`","path":`...)
 	b = appendText(b, l.path)
 	b = appendText(append(b, `,"remote":`...), l.remote)
 	b = appendText(append(b, `,"request_id":`...), l.id)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(l.status), 10)
 	b = append(b, `,"time":"`...)
-	b = l.time.AppendFormat(b, time.RFC3339)
-	return append(b, `"}`...)
+	b = append(l.time.AppendFormat(b, time.RFC3339), '"')
+	if l.upstream > 0 {
+		b = strconv.AppendFloat(append(b, `,"upstream_ms":`...), ms(l.upstream), 'f', -1, 64)
+	}
+	return append(b, '}')
 }
 
 // member writes a member and a comma, unless the text is empty.

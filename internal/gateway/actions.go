@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -19,7 +18,7 @@ import (
 func (x *exchange) callAction(r *http.Request, a *adapter.Adapter) {
 	entity, action := r.PathValue("entity"), r.PathValue("action")
 	if !x.caller.mayCall(x.adapter, entity, action) {
-		x.fail(faultForbidden, fmt.Sprintf("no allow rule covers %s/%s/%s", x.adapter, entity, action))
+		x.fail(faultForbidden, "no allow rule covers this action")
 		return
 	}
 	act := declared(a, entity, action)
@@ -41,7 +40,8 @@ func (x *exchange) callAction(r *http.Request, a *adapter.Adapter) {
 		x.plan(ctx, a, entity, action, input)
 		return
 	}
-	res, err := a.Call(ctx, entity, action, input)
+	res, err := x.sendCall(ctx, a, entity, action, input)
+	x.called(ctx, a, input, err)
 	if err != nil {
 		x.failCall(a, err)
 		return

@@ -69,7 +69,7 @@ func TestDryRunSendsNothingAndShowsNoSecret(t *testing.T) {
 func TestCallIsForThoseWhoMay(t *testing.T) {
 	f := newAPIGateway(t, apiOptions{})
 	f.ask(t, keyDevices, "POST", getDevice, `{"uriPathVars":["7"]}`).wantOK()
-	f.ask(t, keyDevices, "POST", "/v1/adapters/acme/actions/ticket/create", `{}`).wantProblem(403, "forbidden", "acme/ticket/create")
+	f.ask(t, keyDevices, "POST", "/v1/adapters/acme/actions/ticket/create", `{}`).wantProblem(403, "forbidden", "no allow rule covers this action")
 	f.ask(t, keyDevices, "POST", "/v1/adapters/fixed/actions/device/get", `{}`).wantProblem(403, "forbidden", "")
 	f.ask(t, "", "POST", getDevice, `{}`).wantProblem(401, "no-caller", "")
 	f.ask(t, keyAll, "POST", "/v1/adapters/acme/actions/device/gett", `{}`).wantProblem(404, "no-action", "did you mean get?")

@@ -147,10 +147,10 @@ func replaces(in adapter.Input, d *door) string {
 	return named("/uriQuery", in.Query, d.query)
 }
 
-// named finds the first field with one of the names.
+// named finds the first field that a server could read as one of the names.
 func named(at string, fields entities.Object, names []string) string {
 	for _, field := range fields {
-		if slices.Contains(names, field.Name) {
+		if isReadAs(names, field.Name) {
 			return pointer(at, field.Name)
 		}
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/keyhitch/keyhitch/adapter"
+	"github.com/keyhitch/keyhitch/auth"
 	"github.com/keyhitch/keyhitch/entities"
 )
 
@@ -127,11 +129,11 @@ func (x *exchange) answer(value any) {
 
 // compact writes JSON with < and > as they are.
 func compact(value any) ([]byte, error) {
-	var b strings.Builder
+	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(value)
-	return []byte(b.String()), err
+	return b.Bytes(), err
 }
 
 // summary is one adapter in the list.
@@ -177,29 +179,51 @@ func (x *exchange) showAdapter(_ *http.Request, a *adapter.Adapter) {
 
 // listed is a declared action in the catalogue.
 type listed struct {
-	Entity   string   `json:"entity"`
-	Action   string   `json:"action"`
-	Method   string   `json:"method"`
-	Path     []string `json:"path,omitempty"` // as declared, one for each version
-	Href     string   `json:"href"`           // where to call it
-	Request  any      `json:"request,omitempty"`
-	Response any      `json:"response,omitempty"`
-	Broken   string   `json:"broken,omitempty"` // why it cannot be called
+	Entity string   `json:"entity"`
+	Action string   `json:"action"`
+	Method string   `json:"method"`
+	Path   []string `json:"path,omitempty"` // as declared, one for each version
+	Href   string   `json:"href"`           // where to call it
+	schemas
+}
+
+// schemas are what an action takes and gives, as JSON Schemas, or why it cannot be called.
+type schemas struct {
+	Request  json.RawMessage `json:"request,omitempty"`
+	Response json.RawMessage `json:"response,omitempty"`
+	Broken   string          `json:"broken,omitempty"`
 }
 
 func (x *exchange) listActions(_ *http.Request, a *adapter.Adapter) {
 	list := []listed{}
 	for _, act := range x.callable(a, x.adapter) {
-		item := listed{Entity: act.Entity, Action: act.Name, Method: act.Method, Path: act.Paths(), Href: href(x.adapter, act)}
-		request, response, err := drafts{x.gateway.options.Redact}.standalone(act)
-		if err != nil {
-			item.Broken = x.gateway.options.Redact.Scrub(err.Error())
-		} else {
-			item.Request, item.Response = request, response
-		}
-		list = append(list, item)
+		list = append(list, listed{act.Entity, act.Name, act.Method, act.Paths(), href(x.adapter, act), x.documents.schemasOf(act, x.gateway.options.Redact)})
 	}
 	x.answer(map[string]any{"actions": list})
+}
+
+// schemasOf returns the schemas of an action, which are written once for all requests.
+func (d *documents) schemasOf(act *entities.Action, redact *auth.Redactor) schemas {
+	made, ok := d.byAction.Load(act)
+	if !ok {
+		made, _ = d.byAction.LoadOrStore(act, sync.OnceValue(func() schemas { return newSchemas(act, redact) }))
+	}
+	return made.(func() schemas)()
+}
+
+func newSchemas(act *entities.Action, redact *auth.Redactor) schemas {
+	request, response, err := drafts{redact}.standalone(act)
+	var out schemas
+	if err == nil {
+		out.Request, err = compact(request)
+	}
+	if err == nil {
+		out.Response, err = compact(response)
+	}
+	if err != nil {
+		return schemas{Broken: redact.Scrub(err.Error())}
+	}
+	return out
 }
 
 // href is the path of a declared action.
@@ -222,8 +246,14 @@ func (x *exchange) callable(a *adapter.Adapter, name string) []*entities.Action 
 	return list
 }
 
+// showHealth tells why an adapter is not ready; the whole of it hear those alone who look after it.
 func (x *exchange) showHealth(_ *http.Request, a *adapter.Adapter) {
 	method, login := a.Login()
-	v := x.health.of(x.adapter)
-	x.answer(v.report(x.adapter, method, login, x.gateway.options.Redact))
+	told := func(err error) string {
+		if x.operates() {
+			return x.gateway.options.Redact.Scrub(err.Error())
+		}
+		return x.gateway.options.Redact.Scrub(outside(faultOf(err), err))
+	}
+	x.answer(x.health.of(x.adapter).report(x.adapter, method, login, told))
 }

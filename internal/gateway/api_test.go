@@ -102,3 +102,24 @@ func TestAPIHeadHasNoBodyOverTheWire(t *testing.T) {
 		t.Errorf("got %s, want 200", res.Status)
 	}
 }
+
+// written counts the actions whose schemas are kept.
+func (f *apiGateway) written() (n int) {
+	f.Gateway.current.Load().documents.byAction.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
+func TestSchemasOfActionsAreWrittenOnce(t *testing.T) {
+	f := newAPIGateway(t, apiOptions{})
+	const path = "/v1/adapters/acme/actions"
+	first := f.ask(t, keyAll, "GET", path, "").Body.String()
+	want := f.written()
+	for range 10 {
+		if again := f.ask(t, keyAll, "GET", path, "").Body.String(); again != first || !strings.Contains(again, `"request":{`) {
+			t.Errorf("got %s, want what came first: %s", again, first)
+		}
+	}
+	if got := f.written(); want == 0 || got != want {
+		t.Errorf("schemas are kept of %d actions after many requests, and were of %d after one, want the same", got, want)
+	}
+}

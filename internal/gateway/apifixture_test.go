@@ -181,7 +181,7 @@ func apiCallers(t *testing.T) *Callers {
 		{Name: "all", KeySHA256: project.Texts{hexOf(keyAll)}, Allow: []string{"*"}},
 		{Name: "may", KeySHA256: project.Texts{hexOf(keyMay)}, Allow: []string{"*"}, May: []string{mayProperties, mayAuthData, mayFiles, mayHeaders}},
 		{Name: "devices", KeySHA256: project.Texts{hexOf(keyDevices)}, Allow: []string{"acme/device/*"}},
-	}, project.OIDC{})
+	}, project.OIDC{}, Targets{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func TestAdapterNamesLeadNowhereElse(t *testing.T) {
 func callerWith(t testing.TB, rules ...string) func(*Config) {
 	t.Helper()
 	sum := sha256.Sum256([]byte("caller-key"))
-	callers, err := NewCallers([]project.Caller{{Name: "reports", KeySHA256: project.Texts{hex.EncodeToString(sum[:])}, Allow: rules}}, project.OIDC{})
+	callers, err := NewCallers([]project.Caller{{Name: "reports", KeySHA256: project.Texts{hex.EncodeToString(sum[:])}, Allow: rules}}, project.OIDC{}, Targets{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,6 +359,8 @@ func TestRulesSeeWhatAServerMayMakeOfTheRequest(t *testing.T) {
 	p := (&proxied{system: echo, set: callerWith(t, "acme/GET /v1/*.json")}).start(t)
 	for target, want := range map[string]int{
 		"/v1/a.json": 200, "/v1/secret": 403, "/v1/secret;x.json": 403, "/v1/secret%3bx.json": 403, "/v1/a.json?_method=DELETE": 403,
+		"/v1/a.json?_m%65thod=DELETE": 403, "/v1/a.json?x=1;_method=DELETE": 403, "/v1/a.json?.METHOD=D%45LETE": 403,
+		"/v1/a.json?_method[]=DELETE": 403, "/v1/a.json?_method=GET": 200, "/v1/a.json?the_method=DELETE": 200,
 	} {
 		if status, body := p.get(t, "/proxy/acme"+target); status != want {
 			t.Errorf("%s: got %d %s, want %d", target, status, body, want)

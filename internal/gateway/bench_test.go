@@ -139,7 +139,7 @@ func swapTransport(h http.Handler) {
 		d := h.current.Load().doors["acme"]
 		transport := *d.adapter.Transport()
 		transport.Base = canned{}
-		d.transport = transport.Own()
+		d.transport = &transport
 	}
 }
 

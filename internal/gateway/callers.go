@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -49,15 +50,23 @@ type Caller struct {
 	state      *state
 }
 
-// NewCallers compiles the project file's callers; nil when there are none. Its error is
-// settings.Problems: everything that is wrong, by JSON Pointer in the project file.
-func NewCallers(list []project.Caller, oidc project.OIDC) (*Callers, error) {
+// Targets are addresses that names may lead to although they are special, and that they may not.
+type Targets struct{ Allow, Deny []netip.Prefix }
+
+func (t Targets) same(other Targets) bool {
+	return slices.Equal(t.Allow, other.Allow) && slices.Equal(t.Deny, other.Deny)
+}
+
+// NewCallers compiles the project file's callers; nil when there are none. The issuer's name may
+// lead where those of systems may. Its error is settings.Problems: everything that is wrong, by
+// JSON Pointer in the project file.
+func NewCallers(list []project.Caller, oidc project.OIDC, targets Targets) (*Callers, error) {
 	if len(list) == 0 && oidc == (project.OIDC{}) {
 		return nil, nil
 	}
 	b := builder{names: map[string]int{}, callers: &Callers{
 		keys: map[uint64]knownKey{}, certificates: map[string]*Caller{}, subjects: map[string]*Caller{}}}
-	b.issuer(oidc)
+	b.issuer(oidc, targets)
 	for i := range list {
 		b.caller("/gateway/callers/"+strconv.Itoa(i), i, &list[i])
 	}
@@ -197,7 +206,7 @@ func (b *builder) free(at string, other *Caller) bool {
 
 // issuer takes the issuer of tokens. Where something is wrong with it, what the callers say of it
 // is not judged again.
-func (b *builder) issuer(oidc project.OIDC) {
+func (b *builder) issuer(oidc project.OIDC, targets Targets) {
 	if oidc == (project.OIDC{}) {
 		return
 	}
@@ -207,7 +216,7 @@ func (b *builder) issuer(oidc project.OIDC) {
 	if oidc.Audience == "" {
 		b.problem("/gateway/oidc/audience", "is required: without it a token for anybody would be accepted here")
 	}
-	b.callers.issuer = newIssuer(oidc)
+	b.callers.issuer = newIssuer(oidc, targets)
 }
 
 func issuerProblem(issuer string) string {

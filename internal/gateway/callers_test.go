@@ -21,7 +21,7 @@ func sha(key string) string {
 // callersOf compiles callers that are right.
 func callersOf(t testing.TB, list ...project.Caller) *Callers {
 	t.Helper()
-	s, err := NewCallers(list, project.OIDC{})
+	s, err := NewCallers(list, project.OIDC{}, Targets{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestWhatIsWrongWithCallersIsToldWithItsPlace(t *testing.T) {
 				"/gateway/callers/1/name: ", "/gateway/callers/1: "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, err := NewCallers(tt.list, tt.oidc)
+			s, err := NewCallers(tt.list, tt.oidc, Targets{})
 			var got settings.Problems
 			if !errors.As(err, &got) || len(got) != len(tt.want) {
 				t.Fatalf("got %v (%v), want %d problems", err, s, len(tt.want))
@@ -101,7 +101,7 @@ func TestWhatIsWrongWithCallersIsToldWithItsPlace(t *testing.T) {
 }
 
 func TestWithoutCallersThereIsNobodyToKnow(t *testing.T) {
-	s, err := NewCallers(nil, project.OIDC{})
+	s, err := NewCallers(nil, project.OIDC{}, Targets{})
 	if s != nil || err != nil {
 		t.Errorf("got %v, %v, want nil for everybody", s, err)
 	}

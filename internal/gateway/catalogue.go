@@ -42,13 +42,13 @@ var (
 	faultConfig = &fault{"bad-configuration", http.StatusInternalServerError, "The adapter's definition is wrong", false, "config",
 		"keyhitch validate shows every problem with its place."}
 	faultLoginRefused = &fault{"login-refused", http.StatusBadGateway, "The system refuses our login", false, "token",
-		"Correct the credentials in the adapter's configuration. Logins rest meanwhile, so that no account is locked."}
+		"Correct the credentials in the adapter's configuration. Logins rest meanwhile, for as long as Retry-After says, so that no account is locked."}
 	faultLoginLimited = &fault{"login-limited", http.StatusBadGateway, "The token endpoint wants fewer logins", true, "token",
 		"Nothing is asked before the time that it named (Retry-After)."}
 	faultNoToken = &fault{"no-token", http.StatusBadGateway, "The token endpoint gives no token", true, "token",
-		"The detail says what it answered. It is asked again in growing pauses."}
+		"The detail says what it answered, if it did. It is asked again in growing pauses (Retry-After)."}
 	faultTokenUnreachable = &fault{"token-endpoint-unreachable", http.StatusBadGateway, "The token endpoint cannot be reached", true, "token",
-		"Check DNS, network and TLS between the gateway and the token endpoint."}
+		"Check DNS, network and TLS between the gateway and the token endpoint; the gateway's log tells the cause."}
 	faultTokenTimeout = &fault{"token-timeout", http.StatusGatewayTimeout, "The token endpoint does not answer in time", true, "token",
 		"The endpoint is slow, or request.attempt_timeout is too short."}
 	faultAuthRefused = &fault{"upstream-auth-refused", http.StatusBadGateway, "The system refuses even a new token", false, "call",
@@ -56,11 +56,11 @@ var (
 	faultTimeout = &fault{"upstream-timeout", http.StatusGatewayTimeout, "The system does not answer in time", true, "call",
 		"The system is slow, or the time-out is too short."}
 	faultUnreachable = &fault{"upstream-unreachable", http.StatusBadGateway, "The system cannot be reached", true, "call",
-		"Check DNS, network and TLS between the gateway and the system."}
+		"Check DNS, network and TLS between the gateway and the system; the gateway's log tells the cause."}
 	faultForbiddenTarget = &fault{"forbidden-target", http.StatusBadGateway, "The system's name leads to a forbidden address", false, "call",
-		"The name resolves to a loopback, link-local or metadata address. If that is meant, list it under gateway.allow_targets."}
+		"The name, which the gateway's log tells, resolves to a loopback, link-local or metadata address. If that is meant, list it under gateway.allow_targets."}
 	faultRedirect = &fault{"upstream-redirect", http.StatusBadGateway, "The system redirects where no credential may go", false, "call",
-		"Configure the address that it redirects to."}
+		"Configure the address that it redirects to; the gateway's log names it."}
 	faultBadAnswer = &fault{"bad-answer", http.StatusBadGateway, "The answer is not what the action declares", false, "call",
 		"Compare the action's schema and datatype with what the system sends."}
 	faultUpstreamStatus = &fault{"upstream-status", http.StatusBadGateway, "The system answered with an error", true, "call",

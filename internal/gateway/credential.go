@@ -35,6 +35,9 @@ func lineOf(info auth.TokenInfo) tokenLine {
 	return line
 }
 
+// operates reports whether the caller is one of those who look after the adapter's credential.
+func (x *exchange) operates() bool { return x.caller.mayCall(x.adapter, credentialEntity, "show") }
+
 // mayCredential reports whether the caller may do what he wants, or tells him that he may not.
 func (x *exchange) mayCredential(what string) bool {
 	if x.caller.mayCall(x.adapter, credentialEntity, what) {
@@ -64,23 +67,29 @@ func (x *exchange) refreshCredential(r *http.Request, a *adapter.Adapter) {
 	now := x.gateway.now()
 	if v := x.health.of(x.adapter); now.Before(v.resume) {
 		err := fmt.Errorf("%w; not asked again for %s", v.err, v.resume.Sub(now).Round(time.Millisecond))
-		x.failAfter(err, v.resume.Sub(now))
+		x.failOperator(err, v.resume.Sub(now))
 		return
 	}
 	_, info, err := a.RefreshToken(r.Context())
 	if !errors.Is(err, adapter.ErrNoToken) && r.Context().Err() == nil {
-		x.health.note(x.adapter, x.gateway.now(), err)
+		before, after := x.health.note(x.adapter, x.gateway.now(), err)
+		x.gateway.tell(x.adapter, before, after)
 	}
 	if err != nil {
-		x.failWith(err)
+		x.failOperator(err, restOf(err))
 		return
 	}
 	x.answer([]tokenLine{lineOf(info)})
 }
 
-// failAfter tells what still holds, and for how long.
-func (x *exchange) failAfter(err error, wait time.Duration) {
-	x.failFor(faultOf(err), err.Error(), wait)
+// failOperator tells the whole cause, and how long nobody asks again: whoever may renew a token is
+// to find out why that fails.
+func (x *exchange) failOperator(err error, wait time.Duration) {
+	if f := faultOf(err); f != faultInternal {
+		x.failFor(f, err.Error(), wait)
+		return
+	}
+	x.failWith(err)
 }
 
 // dropCredential forgets the token. Where none is kept there is nothing to forget.

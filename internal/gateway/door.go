@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"golang.org/x/time/rate"
+
 	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/auth"
 )
@@ -19,7 +21,7 @@ type door struct {
 	adapter *adapter.Adapter
 	unsent  error // why nothing may be sent with its configuration; nil: it may
 
-	transport http.RoundTripper
+	transport *auth.Transport // of a request, which sends over its timing
 	origin    auth.Origin
 	base      url.URL
 	headers   map[string]bool // headers that hold the credential
@@ -29,6 +31,7 @@ type door struct {
 	replay    int64           // bytes of a body that are kept to send it once more
 	scrub     func(string) string
 	sent      atomic.Pointer[fingerprint]
+	causes    *rate.Limiter // of lines in the log that tell why requests failed
 }
 
 // fingerprint is how a credential may be called in logs.
@@ -42,9 +45,9 @@ func (g *Gateway) newDoor(name string, a *adapter.Adapter, limits Limits) (*door
 	if err != nil {
 		return nil, fmt.Errorf("adapter %s: %w", name, err)
 	}
-	d := &door{name: name, adapter: a, unsent: a.Sendable(), transport: a.Transport().Own(),
+	d := &door{name: name, adapter: a, unsent: a.Sendable(), transport: a.Transport(),
 		origin: a.Transport().Origin, base: *a.BaseURL(), query: query,
-		replay: limits.ReplayBytes, scrub: g.options.Redact.Scrub, headers: map[string]bool{}}
+		replay: limits.ReplayBytes, scrub: g.options.Redact.Scrub, headers: map[string]bool{}, causes: newCauses()}
 	for _, header := range headers {
 		d.headers[header] = true
 	}
@@ -85,16 +88,15 @@ func (d *door) url(in *url.URL, rest string) *url.URL {
 }
 
 // withoutCredentials takes the parameters out of a query that hold credentials, in any spelling
-// that a server could read as one of them. Without such parameters it stays byte for byte.
+// that a server could read as one of them. An adapter without such parameters has it byte for byte.
 func (d *door) withoutCredentials(query string) string {
 	if len(d.query) == 0 || query == "" {
 		return query
 	}
 	var kept []string
-	for _, pair := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' }) {
+	for pair := range parameters(query) {
 		name, _, _ := strings.Cut(pair, "=")
-		name, _, _ = strings.Cut(unescape(strings.ReplaceAll(name, "+", " ")), "[") // name[]= is name in PHP
-		if !slices.Contains(d.query, strings.TrimSpace(name)) {
+		if !isReadAs(d.query, unescapeName(name)) {
 			kept = append(kept, pair)
 		}
 	}

@@ -31,8 +31,10 @@ Every answer that the gateway itself makes has the media type ` + "`application/
  "detail": "…", "code": "no-adapter", "step": "request", "retryable": false, "request_id": "…"}
 ` + "```" + `
 
-` + "`retryable`" + ` says that the same request may work later; ` + "`Retry-After`" + `, where the gateway knows it, says when.
-The ` + "`request_id`" + ` stands in the access log, with the code as ` + "`fault`" + `. 401 is for the gateway's own callers alone: where a
+` + "`retryable`" + ` says that the same request may work later; ` + "`Retry-After`" + `, where the gateway knows it, says when. Beside
+` + "`retryable: false`" + ` it says how long nothing is asked: before, trying again is of no use at all.
+The ` + "`request_id`" + ` stands in the access log, with the code as ` + "`fault`" + `. What names addresses within stands in the log alone,
+under the same id (of many that fail at once, not of each). 401 is for the gateway's own callers alone: where a
 system refuses the gateway's credential, the status is 502.
 
 | code | status | retryable |

@@ -19,7 +19,9 @@ type exchange struct {
 	request *http.Request // as it came
 	start   time.Time
 	in      countedBody // of the request
+	timing  timing
 	id      string
+	holds   bool // served: it is not closed before letGo
 
 	caller  *Caller
 	adapter string // its name, once it is known to exist
@@ -35,6 +37,7 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	stream *stream // that the answer has become; nil: it is none
 }
 
 // Unwrap returns the connection's own writer.
@@ -55,6 +58,9 @@ func (r *recorder) Write(p []byte) (int, error) {
 	}
 	n, err := r.ResponseWriter.Write(p)
 	r.bytes += int64(n)
+	if r.stream != nil {
+		r.stream.note()
+	}
 	return n, err
 }
 
@@ -81,7 +87,7 @@ func plainID(id string) bool {
 
 // serve finds out who calls, and what.
 func (x *exchange) serve(r *http.Request) {
-	caller, fault, detail := x.Callers.identify(r)
+	caller, fault, detail := x.Callers.identify(r, x.id)
 	if fault != nil {
 		x.fail(fault, detail)
 		return
@@ -91,7 +97,9 @@ func (x *exchange) serve(r *http.Request) {
 		x.fail(faultForbidden, "without callers, only localhost or an address is taken for Host, and nothing that a web page of another origin sends")
 		return
 	}
-	leave, fault, wait := caller.enter(x.gateway.now())
+	now := x.gateway.now()
+	x.timing.ready = now.Sub(x.start)
+	leave, fault, wait := caller.enter(now)
 	if fault != nil {
 		x.failFor(fault, "", wait)
 		return

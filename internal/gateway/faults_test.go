@@ -103,7 +103,7 @@ func (f *faulty) load(t *testing.T, at string) (Config, error) {
 	if f.oidc.Issuer != "" {
 		callers = append(callers, project.Caller{Name: "subject", Subject: "subject"})
 	}
-	known, err := NewCallers(callers, f.oidc)
+	known, err := NewCallers(callers, f.oidc, Targets{})
 	return Config{Adapters: map[string]*adapter.Adapter{"acme": a}, Callers: known, Limits: f.limits}, err
 }
 
@@ -233,7 +233,7 @@ func faultCases() []*faultCase {
 		{code: "upstream-timeout", world: faulty{call: hang, props: `"request":{"attempt_timeout":1000},`}},
 		{code: "upstream-unreachable", world: faulty{call: hangUp}},
 		{code: "upstream-unreachable", world: faulty{call: hangUp}, method: "GET", path: "/proxy/acme/x"},
-		{code: "forbidden-target", world: faulty{host: "localhost", base: GuardedBase(nil, nil)}},
+		{code: "forbidden-target", world: faulty{host: "localhost", base: GuardedBase(nil, nil, 0)}},
 		{code: "upstream-redirect", world: faulty{call: func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://elsewhere.example/", http.StatusFound)
 		}}},
@@ -304,7 +304,7 @@ func TestACallerWhoLeavesStandsInTheAccessLog(t *testing.T) {
 }
 
 func TestWhoMustWaitHearsHowLong(t *testing.T) {
-	for code, want := range map[string]string{"login-limited": "17", "too-many-requests": "1000", "login-refused": ""} {
+	for code, want := range map[string]string{"login-limited": "17", "too-many-requests": "1000", "login-refused": "2"} {
 		cases := faultCases()
 		tt := cases[slices.IndexFunc(cases, func(c *faultCase) bool { return c.code == code })]
 		f := tt.world.start(t)

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/auth"
@@ -32,6 +33,9 @@ type Config struct {
 	Limits   Limits
 	// SetCookie names the adapters whose systems may set cookies through /proxy.
 	SetCookie map[string]bool
+	// Release gives back what was lent for it. It is called once, when nobody uses it any more; nil:
+	// nothing was.
+	Release func()
 }
 
 // Limits bound what one request may take. The zero value means the defaults.
@@ -39,6 +43,9 @@ type Limits struct {
 	ReplayBytes int64         // of a request body, kept while it streams, to send it once more; 64 KiB
 	CallBytes   int64         // of the body of a declared call, which is read whole; 8 MiB
 	CallTime    time.Duration // of a declared call; 5 min
+	// StreamIdle is how long a switched connection or a stream of events may be silent; 1 h, and
+	// for ever below 0.
+	StreamIdle time.Duration
 }
 
 // withDefaults fills in what is zero.
@@ -51,6 +58,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.CallTime == 0 {
 		l.CallTime = 5 * time.Minute
+	}
+	if l.StreamIdle == 0 {
+		l.StreamIdle = time.Hour
 	}
 	return l
 }
@@ -70,10 +80,14 @@ type Gateway struct {
 	options  Options
 	now      func() time.Time
 	current  atomic.Pointer[served]
-	api      api // routes of /v1
+	api      api          // routes of /v1
+	tracer   trace.Tracer // nil: nothing is traced
 	draining atomic.Bool
+	plain    atomic.Bool // the access log goes to Log
+	streams  streams
 	loading  sync.Mutex
-	closed   bool // loading is held
+	closed   bool           // loading is held
+	former   sync.WaitGroup // what was served before and is not closed yet; loading is held to add
 }
 
 // served is one loaded configuration, ready to serve. Requests hold it while they run.
@@ -88,6 +102,7 @@ type served struct {
 // New loads the configuration. Its error is that of Load.
 func New(o Options) (*Gateway, error) {
 	g := &Gateway{options: o, now: time.Now}
+	o.Metrics.built(o.Version)
 	return g, g.Reload()
 }
 
@@ -120,27 +135,49 @@ func (g *Gateway) Reload() (err error) {
 	}
 	g.current.Store(next)
 	if old != nil {
-		go func() { // when its last request has ended
+		g.shutOut(next)
+		g.former.Go(func() { // when its last request has ended
 			if err := old.close(context.Background()); err != nil {
 				g.options.Log.WithError(err).Warn("closing what was served before the reload")
 			}
-		}()
+		})
 	}
 	return nil
 }
 
-// Close ends the gateway: it waits for requests under way and for what their logins bring, or for ctx.
+// shutOut ends the streams of those who may not go on with them.
+func (g *Gateway) shutOut(now *served) {
+	if n := g.streams.stop(now.admits); n > 0 {
+		g.options.Log.WithField("streams", n).Info("streams are cut off whose callers may not have them any more")
+	}
+}
+
+// LogPlainly has the access log's lines go to Options.Log from now on although there is an
+// Options.AccessLog, or no longer.
+func (g *Gateway) LogPlainly(plain bool) { g.plain.Store(plain) }
+
+// Close ends the gateway: it waits for requests and streams under way and for what their logins
+// bring, or for ctx; streams that are left then are cut.
 func (g *Gateway) Close(ctx context.Context) error {
 	g.loading.Lock()
 	defer g.loading.Unlock()
 	g.closed = true
+	var err error
 	if s := g.current.Swap(nil); s != nil {
-		return s.close(ctx)
+		err = s.close(ctx)
 	}
-	return nil
+	err = errors.Join(err, g.streams.wait(ctx))
+	former := make(chan struct{})
+	go func() { g.former.Wait(); close(former) }()
+	select {
+	case <-former:
+	case <-ctx.Done():
+		err = errors.Join(err, ctx.Err())
+	}
+	return err
 }
 
-// close waits for the requests that hold s, and closes its adapters.
+// close waits for the requests that hold s, closes its adapters, and gives back what they used.
 func (s *served) close(ctx context.Context) error {
 	idle := make(chan struct{})
 	go func() {
@@ -154,6 +191,9 @@ func (s *served) close(ctx context.Context) error {
 	var errs []error
 	for _, a := range s.Adapters {
 		errs = append(errs, a.Close(ctx))
+	}
+	if s.Release != nil {
+		s.Release()
 	}
 	return errors.Join(errs...)
 }
@@ -177,7 +217,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.fail(faultClosing, "")
 		return
 	}
-	defer s.access.RUnlock()
-	x.served = s
+	x.served, x.holds = s, true
+	defer x.letGo()
 	x.serve(r)
+}
+
+// letGo is called when x needs nothing any more of what is closed with its configuration.
+func (x *exchange) letGo() {
+	if x.holds {
+		x.holds = false
+		x.access.RUnlock()
+	}
 }

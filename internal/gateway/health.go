@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/keyhitch/keyhitch/auth"
@@ -19,8 +20,9 @@ const (
 	stateNotReady = "not-ready"
 )
 
-// health is what checks have found of each adapter. The zero value knows nothing.
+// health is what checks and calls have found of each adapter. The zero value knows nothing.
 type health struct {
+	sick     atomic.Int32 // adapters that are not ready: calls look no further where there are none
 	mu       sync.Mutex
 	byName   map[string]*vital
 	checking int
@@ -29,6 +31,7 @@ type health struct {
 // vital is what is known of one adapter.
 type vital struct {
 	checking bool
+	looked   time.Time // by a call: is there a newer token?
 	checked  time.Time // zero: not yet
 	err      error     // of the last check; nil: it went well
 	failures int       // in a row
@@ -88,11 +91,9 @@ func (h *health) end(name string, now time.Time, err error, every time.Duration)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	v := h.vital(name)
-	before = *v
 	v.checking = false
 	h.checking--
-	v.learn(now, err, every)
-	return before, *v
+	return h.change(v, func() { v.learn(now, err, every) })
 }
 
 // abandon ends a check that begin allowed and that found nothing.
@@ -104,10 +105,27 @@ func (h *health) abandon(name string) {
 }
 
 // note takes the outcome of a login that somebody asked for.
-func (h *health) note(name string, now time.Time, err error) {
+func (h *health) note(name string, now time.Time, err error) (before, after vital) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.vital(name).learn(now, err, pauseShortest)
+	v := h.vital(name)
+	return h.change(v, func() { v.learn(now, err, pauseShortest) })
+}
+
+// change changes what is known of one adapter, and counts the sick; h.mu is held.
+func (h *health) change(v *vital, by func()) (before, after vital) {
+	before = *v
+	by()
+	h.sick.Add(v.sick() - before.sick())
+	return before, *v
+}
+
+// sick is 1 for an adapter that is not ready, else 0.
+func (v *vital) sick() int32 {
+	if v.state() == stateNotReady {
+		return 1
+	}
+	return 0
 }
 
 const (
@@ -147,13 +165,14 @@ type report struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
-func (v vital) report(name, method string, login bool, redact *auth.Redactor) report {
+// report tells of an error what told leaves of it.
+func (v vital) report(name, method string, login bool, told func(error) string) report {
 	out := report{Adapter: name, Method: method, Login: login, State: v.state(), OK: v.state() == stateReady}
 	if !v.checked.IsZero() {
 		out.Checked = v.checked.UTC().Format(time.RFC3339)
 	}
 	if v.err != nil {
-		out.Code, out.Detail = faultOf(v.err).Code, redact.Scrub(v.err.Error())
+		out.Code, out.Detail = faultOf(v.err).Code, told(v.err)
 	}
 	return out
 }
@@ -247,7 +266,7 @@ func (g *Gateway) tell(name string, before, after vital) {
 	case to == stateReady:
 		log.Info("the adapter is ready")
 	default:
-		log.WithField("code", faultOf(after.err).Code).
+		log.WithField("fault", faultOf(after.err).Code).
 			Warn("the adapter is not ready: " + g.options.Redact.Scrub(after.err.Error()))
 	}
 }

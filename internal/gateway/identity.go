@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -17,18 +18,25 @@ const longestKey = 16 << 10
 const unknownCaller = "show a key of a caller, a client certificate or a token of the issuer"
 
 // identify finds out who calls. A request that shows a key or token is judged by it alone: a
-// certificate does not make up for a wrong one.
-func (s *Callers) identify(r *http.Request) (caller *Caller, f *fault, detail string) {
+// certificate does not make up for a wrong one. What is wrong with a token, the log says at debug.
+func (s *Callers) identify(r *http.Request, id string) (caller *Caller, f *fault, detail string) {
 	if s == nil {
 		return nil, nil, ""
 	}
 	shown, found := bearer(r.Header["Authorization"])
-	if !found {
+	if found {
+		caller = s.byKey(shown)
+	} else {
 		caller = s.byCertificate(r.TLS)
-	} else if caller = s.byKey(shown); caller == nil && s.issuer != nil && strings.Count(shown, ".") == 2 {
+	}
+	if caller == nil && found && s.issuer != nil && strings.Count(shown, ".") == 2 {
 		var err error
-		if caller, err = s.byToken(r.Context(), shown); errors.As(err, new(*issuerError)) {
+		caller, err = s.byToken(r.Context(), shown)
+		switch {
+		case errors.As(err, new(*issuerError)):
 			return nil, faultIssuer, ""
+		case err != nil:
+			s.issuer.tellRefused(id, err)
 		}
 	}
 	if caller == nil {
@@ -99,11 +107,14 @@ func (s *Callers) byCertificate(state *tls.ConnectionState) *Caller {
 // byToken finds the caller whom a token of the issuer names.
 func (s *Callers) byToken(ctx context.Context, token string) (*Caller, error) {
 	if len(token) > longestKey {
-		return nil, errBadToken
+		return nil, &badToken{"it is too long"}
 	}
 	subject, err := s.issuer.subject(ctx, token)
 	if err != nil {
 		return nil, err
 	}
-	return s.subjects[subject], nil
+	if caller := s.subjects[subject]; caller != nil {
+		return caller, nil
+	}
+	return nil, &badToken{fmt.Sprintf("no caller of the project file has its subject %q", clip(subject, longestName))}
 }

@@ -25,7 +25,7 @@ func shown(authorization ...string) *http.Request {
 // whoIs returns the name of the caller who is found; "" is nobody.
 func whoIs(t *testing.T, s *Callers, r *http.Request) string {
 	t.Helper()
-	c, f, detail := s.identify(r)
+	c, f, detail := s.identify(r, "")
 	switch {
 	case c == nil && (f != faultNoCaller || detail != unknownCaller):
 		t.Errorf("got %v, %q for nobody, want the one wording whatever was wrong", f, detail)
@@ -68,7 +68,7 @@ func TestCallersAreKnownByTheirKeys(t *testing.T) {
 }
 
 func TestEverybodyMayCallWhereThereAreNoCallers(t *testing.T) {
-	if c, f, _ := (*Callers)(nil).identify(shown("Bearer whatever")); c != nil || f != nil {
+	if c, f, _ := (*Callers)(nil).identify(shown("Bearer whatever"), ""); c != nil || f != nil {
 		t.Errorf("got %v, %v, want neither caller nor fault", c, f)
 	}
 }
@@ -125,7 +125,7 @@ func BenchmarkIdentify(b *testing.B) {
 	r := shown("Bearer 0123456789abcdef0123456789abcdef")
 	b.ReportAllocs()
 	for b.Loop() {
-		if c, _, _ := s.identify(r); c == nil {
+		if c, _, _ := s.identify(r, ""); c == nil {
 			b.Fatal("nobody was found")
 		}
 	}

@@ -2,9 +2,12 @@ package gateway
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,31 +23,43 @@ import (
 // read when the first token comes, its keys again when a token names one that is not known.
 type issuer struct {
 	settings project.OIDC
+	targets  Targets
 	now      func() time.Time
 	wire     *issuerWire
 	turn     chan struct{} // held by whoever reads the discovery document
 	keys     atomic.Pointer[oidc.RemoteKeySet]
 }
 
-func newIssuer(settings project.OIDC) *issuer {
-	w := &issuerWire{own: auth.NewBase(), others: GuardedBase(nil, nil), now: time.Now, visits: map[string]visit{}}
-	if u, err := url.Parse(settings.Issuer); err == nil {
-		w.host = u.Host
-	}
-	return &issuer{settings: settings, now: time.Now, turn: make(chan struct{}, 1), wire: w}
+func newIssuer(settings project.OIDC, targets Targets) *issuer {
+	w := &issuerWire{base: GuardedBase(targets.Allow, targets.Deny, issuerTime), now: time.Now, visits: map[string]visit{}}
+	return &issuer{settings: settings, targets: targets, now: time.Now, turn: make(chan struct{}, 1), wire: w}
 }
 
 // logTo has the reasons logged for which tokens cannot be checked.
 func (i *issuer) logTo(log logrus.FieldLogger) { i.wire.log.Store(&log) }
 
-// errBadToken stands for everything that can be wrong with a token: nobody is told what.
-var errBadToken = errors.New("the token is not good here")
+// longestReason bounds what a token's claims add to the log.
+const longestReason = 300
+
+// tellRefused logs why a token lets nobody in.
+func (i *issuer) tellRefused(id string, err error) {
+	if log := i.wire.log.Load(); log != nil {
+		(*log).WithField("request_id", id).Debug("a caller's token is refused: " + clip(err.Error(), longestReason))
+	}
+}
+
+// badToken says what is wrong with a token. Only the log hears it.
+type badToken struct{ reason string }
+
+// Error returns the reason. It may quote claims, which nobody has vouched for, but not the token.
+func (e *badToken) Error() string { return e.reason }
 
 // signatures are the algorithms that are accepted: none that shares its key with the issuer
 // (HS256), and not none.
 var signatures = []string{oidc.RS256, oidc.PS256, oidc.ES256, oidc.EdDSA}
 
-// subject returns whom a good token names. A token that could not be checked is an *issuerError.
+// subject returns whom a good token names. Its error is a *badToken, or an *issuerError where the
+// token could not be checked.
 func (i *issuer) subject(ctx context.Context, token string) (string, error) {
 	keys, err := i.keySet(ctx)
 	if err != nil {
@@ -57,8 +72,11 @@ func (i *issuer) subject(ctx context.Context, token string) (string, error) {
 	switch {
 	case errors.As(watched.err, &down) && !down.lately:
 		return "", down
-	case err != nil || !i.fits(good):
-		return "", errBadToken
+	case err != nil:
+		return "", &badToken{err.Error()}
+	}
+	if reason := i.misfit(token, good); reason != "" {
+		return "", &badToken{reason}
 	}
 	return good.Subject, nil
 }
@@ -66,16 +84,58 @@ func (i *issuer) subject(ctx context.Context, token string) (string, error) {
 // clockSkew is how far the issuer's clock may be ahead.
 const clockSkew = 5 * time.Minute
 
-// fits checks what go-oidc leaves to us: that the token was issued, to somebody, before now, and,
-// where it is for several audiences, that it was made for us (OpenID Connect Core, section 3.1.3.7).
-func (i *issuer) fits(token *oidc.IDToken) bool {
+// tokenTypes are the kinds of token (RFC 8725, section 3.11) that a caller may show; "" is a token
+// that does not say. Others, such as logout tokens, are signed by the same issuer for other uses.
+var tokenTypes = []string{"", "jwt", "jose", accessToken}
+
+// accessToken is the type of an access token (RFC 9068, section 2.1).
+const accessToken = "at+jwt"
+
+// typeOf is the type in a token's header, whose signature is good.
+func typeOf(token string) string {
+	var header struct {
+		Type string `json:"typ"`
+	}
+	first, _, _ := strings.Cut(token, ".")
+	data, err := base64.RawURLEncoding.DecodeString(first)
+	if err != nil || json.Unmarshal(data, &header) != nil {
+		return "unreadable"
+	}
+	return strings.TrimPrefix(strings.ToLower(header.Type), "application/") // RFC 7515, section 4.1.9
+}
+
+// misfit says what is wrong that go-oidc leaves to us: a token was issued, to somebody, before now,
+// and is no ID token of another party. That our audience is in it has been checked.
+func (i *issuer) misfit(raw string, token *oidc.IDToken) string {
+	kind := typeOf(raw)
+	switch {
+	case !slices.Contains(tokenTypes, kind):
+		return "its typ says that it is for other uses"
+	case token.Subject == "":
+		return "it names no subject"
+	case token.IssuedAt.Unix() <= 0:
+		return "it does not say when it was issued"
+	case !token.IssuedAt.Before(i.now().Add(clockSkew)):
+		return "it was issued later than now; compare the clocks"
+	case kind != accessToken && len(token.Audience) > 1 && i.isOfAnother(token):
+		return "it is an ID token that another party was given (azp)"
+	}
+	return ""
+}
+
+// isOfAnother reports whether a token for several audiences is an ID token that another party was
+// given (OpenID Connect Core, section 3.1.3.7). An access token's azp is the party that shows it
+// here; many issuers write no at+jwt, but client_id or scope, which ID tokens do not have.
+func (i *issuer) isOfAnother(token *oidc.IDToken) bool {
 	var claims struct {
-		Party string `json:"azp"`
+		Party  any `json:"azp"`
+		Client any `json:"client_id"`
+		Scope  any `json:"scope"`
 	}
-	if token.Claims(&claims) != nil || token.Subject == "" || token.IssuedAt.Unix() <= 0 {
-		return false
+	if token.Claims(&claims) != nil {
+		return true
 	}
-	return token.IssuedAt.Before(i.now().Add(clockSkew)) && (len(token.Audience) == 1 || claims.Party == i.settings.Audience)
+	return claims.Client == nil && claims.Scope == nil && claims.Party != nil && claims.Party != i.settings.Audience
 }
 
 // watchedKeys remembers why the keys could not be had, which go-oidc's error does not carry.
@@ -150,5 +210,5 @@ func safeKeys(issuer, keys string) bool {
 
 // same reports whether what is known of other holds for i.
 func (i *issuer) same(other *issuer) bool {
-	return i != nil && other != nil && i.settings == other.settings
+	return i != nil && other != nil && i.settings == other.settings && i.targets.same(other.targets)
 }

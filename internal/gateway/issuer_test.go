@@ -43,7 +43,7 @@ func newIssuing(t *testing.T) *issuing {
 	i.Server = httptest.NewServer(i)
 	t.Cleanup(i.Close)
 	i.callers, err = NewCallers([]project.Caller{{Name: "reports", Subject: "subject", Allow: []string{"*"}},
-		{Name: "key", KeySHA256: project.Texts{sha("key")}}}, project.OIDC{Issuer: i.URL, Audience: "keyhitch"})
+		{Name: "key", KeySHA256: project.Texts{sha("key")}}}, project.OIDC{Issuer: i.URL, Audience: "keyhitch"}, Targets{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,9 +86,16 @@ func (i *issuing) token(t *testing.T, claims map[string]any) string {
 	return sign(t, jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: i.key, KeyID: i.name}}, all)
 }
 
+// sign signs claims; typ: is the type in the header.
 func sign(t *testing.T, key jose.SigningKey, claims map[string]any) string {
 	t.Helper()
-	signer, err := jose.NewSigner(key, nil)
+	options := &jose.SignerOptions{}
+	if kind, ok := claims["typ:"].(string); ok {
+		claims = maps.Clone(claims)
+		delete(claims, "typ:")
+		options.WithType(jose.ContentType(kind))
+	}
+	signer, err := jose.NewSigner(key, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +127,14 @@ func TestCallersAreKnownByTokensOfTheIssuer(t *testing.T) {
 		{"no audience", map[string]any{"aud": nil}, ""},
 		{"several audiences, made for us", map[string]any{"aud": []string{"other", "keyhitch"}, "azp": "keyhitch"}, "reports"},
 		{"several audiences, made for another", map[string]any{"aud": []string{"other", "keyhitch"}, "azp": "other"}, ""},
-		{"several audiences, made for nobody", map[string]any{"aud": []string{"other", "keyhitch"}}, ""},
+		{"several audiences, made for nobody", map[string]any{"aud": []string{"other", "keyhitch"}}, "reports"},
+		{"an access token that another party shows", map[string]any{"aud": []string{"other", "keyhitch"}, "azp": "other", "typ:": "at+jwt"}, "reports"},
+		{"an access token of an issuer that writes no type", map[string]any{"aud": []string{"other", "keyhitch"}, "azp": "other", "scope": "read"}, "reports"},
+		{"an access token for others", map[string]any{"aud": []string{"other", "third"}, "azp": "keyhitch", "typ:": "application/at+jwt", "scope": "read"}, ""},
+		{"an access token without audience", map[string]any{"aud": nil, "client_id": "keyhitch", "typ:": "at+jwt"}, ""},
+		{"a plain type", map[string]any{"typ:": "JWT"}, "reports"},
+		{"a logout token", map[string]any{"typ:": "logout+jwt"}, ""},
+		{"a type in other letters", map[string]any{"typ:": "Application/AT+JWT"}, "reports"},
 		{"expired", map[string]any{"exp": now - 1}, ""},
 		{"never expires", map[string]any{"exp": nil}, ""},
 		{"not yet", map[string]any{"nbf": now + 3600}, ""},
@@ -218,7 +232,7 @@ func TestAnIssuerThatIsAwayIsNotTheCallersFault(t *testing.T) {
 			i.callers.LogTo(log)
 			token := shown("Bearer " + i.token(t, nil))
 			for range 10 {
-				if c, f, _ := i.callers.identify(token); c != nil || f != faultIssuer {
+				if c, f, _ := i.callers.identify(token, ""); c != nil || f != faultIssuer {
 					t.Fatalf("got %v, %v, want %s", c, f, faultIssuer.Code)
 				}
 				if got := whoIs(t, i.callers, shown("Bearer key")); got != "key" {
@@ -242,7 +256,7 @@ func TestPausesGrowWhileTheIssuerIsAway(t *testing.T) {
 	i.misbehave(status(500))
 	token := shown("Bearer " + i.token(t, map[string]any{"exp": i.now.Load() + 1e6}))
 	for range 3600 {
-		_, _, _ = i.callers.identify(token)
+		_, _, _ = i.callers.identify(token, "")
 		i.now.Add(1)
 	}
 	if got := i.asked.Load(); got < 15 || got > 25 {
@@ -265,12 +279,80 @@ func TestKeysAreNotFetchedFromWithin(t *testing.T) {
 func TestAReloadKeepsTheIssuersKeys(t *testing.T) {
 	i := newIssuing(t)
 	whoIs(t, i.callers, shown("Bearer "+i.token(t, nil)))
-	next, err := NewCallers([]project.Caller{{Name: "reports", Subject: "subject"}}, i.callers.issuer.settings)
+	next, err := NewCallers([]project.Caller{{Name: "reports", Subject: "subject"}}, i.callers.issuer.settings, Targets{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	next.Inherit(i.callers)
 	if got := whoIs(t, next, shown("Bearer "+i.token(t, nil))); got != "reports" || i.asked.Load() != 2 {
 		t.Errorf("got caller %q after %d requests, want reports and none after the reload", got, i.asked.Load())
+	}
+}
+
+// named gives the issuer a name instead of its address.
+func (i *issuing) named(t *testing.T, targets Targets) *Callers {
+	t.Helper()
+	i.URL = strings.Replace(i.URL, "127.0.0.1", "localhost", 1)
+	callers, err := NewCallers([]project.Caller{{Name: "reports", Subject: "subject"}}, project.OIDC{Issuer: i.URL, Audience: "keyhitch"}, targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return callers
+}
+
+func TestTheIssuersNameMayLeadWhereASystemsMay(t *testing.T) {
+	i := newIssuing(t)
+	callers := i.named(t, Targets{})
+	if c, f, _ := callers.identify(shown("Bearer "+i.token(t, nil)), ""); c != nil || f != faultIssuer || i.asked.Load() != 0 {
+		t.Errorf("got %v, %v after %d requests, want %s and none", c, f, i.asked.Load(), faultIssuer.Code)
+	}
+	callers = i.named(t, Targets{Allow: prefixes("127.0.0.0/8", "::1/128")})
+	if got := whoIs(t, callers, shown("Bearer "+i.token(t, nil))); got != "reports" {
+		t.Errorf("got caller %q where the target is allowed, want reports", got)
+	}
+}
+
+func TestAReloadWithOtherTargetsAsksTheIssuerAnew(t *testing.T) {
+	i := newIssuing(t)
+	whoIs(t, i.callers, shown("Bearer "+i.token(t, nil)))
+	next, err := NewCallers([]project.Caller{{Name: "reports", Subject: "subject"}}, i.callers.issuer.settings, Targets{Deny: prefixes("10.0.0.0/8")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Inherit(i.callers)
+	if next.issuer == i.callers.issuer {
+		t.Error("the issuer is asked as before the reload, want by the new lists")
+	}
+}
+
+func TestTheLogSaysWhyATokenIsRefusedButNotTheToken(t *testing.T) {
+	i := newIssuing(t)
+	var out bytes.Buffer
+	log := logrus.New()
+	log.SetOutput(&out)
+	log.SetLevel(logrus.DebugLevel)
+	i.callers.LogTo(log)
+	good := i.token(t, nil)
+	for token, want := range map[string]string{
+		i.token(t, map[string]any{"iss": "https://evil.example"}): "issued by a different provider",
+		i.token(t, map[string]any{"aud": "other"}):                "expected audience",
+		i.token(t, map[string]any{"exp": i.now.Load() - 1}):       "expired",
+		i.token(t, map[string]any{"sub": "stranger"}):             "stranger",
+		i.token(t, map[string]any{"sub": nil}):                    "names no subject",
+		i.token(t, map[string]any{"typ:": "logout+jwt"}):          "other uses",
+		good[:strings.LastIndex(good, ".")+1] + "AAAA":            "signature",
+		good + strings.Repeat("A", longestKey):                    "too long",
+	} {
+		out.Reset()
+		_, _, _ = i.callers.identify(shown("Bearer "+token), "id-4711")
+		line := out.String()
+		if !strings.Contains(line, want) || !strings.Contains(line, "request_id=id-4711") || !strings.Contains(line, "level=debug") {
+			t.Errorf("got %q, want a line that tells %q", line, want)
+		}
+		for part := range strings.SplitSeq(token, ".") {
+			if len(part) > 10 && strings.Contains(line, part) {
+				t.Errorf("the line shows a part of the token: %s", line)
+			}
+		}
 	}
 }

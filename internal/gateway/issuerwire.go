@@ -28,11 +28,9 @@ const (
 // issuerWire is how the issuer is asked: one bounded answer, no redirect, and a rest after each.
 // go-oidc itself would ask for every token with an unknown key, and read answers of any size.
 type issuerWire struct {
-	host   string            // the issuer's own
-	own    http.RoundTripper // to it: the operator's own word
-	others http.RoundTripper // to where its document says the keys are
-	now    func() time.Time
-	log    atomic.Pointer[logrus.FieldLogger]
+	base http.RoundTripper
+	now  func() time.Time
+	log  atomic.Pointer[logrus.FieldLogger]
 
 	mu     sync.Mutex
 	visits map[string]visit // by URL: the discovery document's and the keys'
@@ -112,11 +110,7 @@ func (w *issuerWire) unusable(at string, err error) *issuerError {
 func (w *issuerWire) fetch(req *http.Request) (*http.Response, error) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(req.Context()), issuerTime)
 	defer stop()
-	base := w.others
-	if req.URL.Host == w.host {
-		base = w.own
-	}
-	res, err := base.RoundTrip(req.WithContext(ctx))
+	res, err := w.base.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}

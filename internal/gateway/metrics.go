@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"maps"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,22 +18,28 @@ import (
 // Metrics counts what the gateway and the token engine do. No label holds a user, a URL or what a
 // caller chooses. Nil counts nothing.
 //
-//	keyhitch_gateway_requests_total{adapter,route,class}   requests by the class of their status: 2xx …; aborted
-//	keyhitch_gateway_request_seconds{adapter,route}        how long they took
-//	keyhitch_gateway_faults_total{adapter,code}            problems that the gateway answered with
-//	keyhitch_gateway_inflight                              requests under way
-//	keyhitch_gateway_reloads_total{outcome}                ok, or failed and nothing changed
-//	keyhitch_gateway_reloaded_timestamp_seconds            when what is served now was loaded
-//	keyhitch_token_…                                       see auth/metrics
+//	keyhitch_gateway_requests_total{adapter,route,class}        requests by the class of their status: 2xx …; aborted
+//	keyhitch_gateway_request_duration_seconds{adapter,route}    how long they took
+//	keyhitch_gateway_upstream_duration_seconds{adapter}         how long systems took to begin their answers
+//	keyhitch_gateway_faults_total{adapter,code}                 problems that the gateway answered with
+//	keyhitch_gateway_inflight                                   requests under way
+//	keyhitch_gateway_streams{adapter}                           switched connections and streams of events that are open
+//	keyhitch_gateway_reloads_total{outcome}                     ok, or failed and nothing changed
+//	keyhitch_gateway_reloaded_timestamp_seconds                 when what is served now was loaded
+//	keyhitch_build_info{version,go_version}                     1
+//	keyhitch_token_…                                            see auth/metrics
 type Metrics struct {
 	registry *prometheus.Registry
 	tokens   *metrics.Collector
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	upstream *prometheus.HistogramVec
 	faults   *prometheus.CounterVec
 	inflight prometheus.Gauge
+	streams  *prometheus.GaugeVec
 	reloads  *prometheus.CounterVec
 	reloaded prometheus.Gauge
+	build    *prometheus.GaugeVec
 
 	adding sync.Mutex
 	series atomic.Pointer[map[string]*series] // by adapter; replaced, never changed
@@ -43,20 +50,37 @@ func NewMetrics() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), tokens: metrics.New(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "keyhitch", Subsystem: "gateway", Name: "requests_total",
 			Help: "Requests by adapter, route and class of status."}, []string{"adapter", "route", "class"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "keyhitch", Subsystem: "gateway", Name: "request_seconds",
-			Help: "Duration of requests.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 18)}, []string{"adapter", "route"}),
+		seconds:  seconds("request_duration_seconds", "Duration of requests.", "adapter", "route"),
+		upstream: seconds("upstream_duration_seconds", "How long systems took to begin their answers, from the first try on.", "adapter"),
 		faults: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "keyhitch", Subsystem: "gateway", Name: "faults_total",
 			Help: "Problems that the gateway answered with, by code."}, []string{"adapter", "code"}),
 		inflight: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "keyhitch", Subsystem: "gateway", Name: "inflight",
 			Help: "Requests under way."}),
+		streams: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "keyhitch", Subsystem: "gateway", Name: "streams",
+			Help: "Switched connections and streams of events that are open."}, []string{"adapter"}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "keyhitch", Subsystem: "gateway", Name: "reloads_total",
 			Help: "Loads of the configuration by outcome."}, []string{"outcome"}),
 		reloaded: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "keyhitch", Subsystem: "gateway", Name: "reloaded_timestamp_seconds",
 			Help: "When the configuration that is served was loaded."}),
+		build: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "keyhitch", Name: "build_info",
+			Help: "1, with the versions of the program and of Go."}, []string{"version", "go_version"}),
 	}
-	m.registry.MustRegister(m.tokens, m.requests, m.seconds, m.faults, m.inflight, m.reloads, m.reloaded,
+	m.registry.MustRegister(m.tokens, m.requests, m.seconds, m.upstream, m.faults, m.inflight, m.streams, m.reloads, m.reloaded, m.build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// seconds is a histogram of durations from half a millisecond to a minute.
+func seconds(name, help string, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "keyhitch", Subsystem: "gateway", Name: name,
+		Help: help, Buckets: prometheus.ExponentialBuckets(0.0005, 2, 18)}, labels)
+}
+
+// built tells what program this is.
+func (m *Metrics) built(version string) {
+	if m != nil {
+		m.build.WithLabelValues(version, runtime.Version()).Set(1)
+	}
 }
 
 // Registry is what /metrics shows.
@@ -84,15 +108,26 @@ func (m *Metrics) arrive() {
 	}
 }
 
+// stream counts streams that begin, or end below 0.
+func (m *Metrics) stream(adapter string, more float64) {
+	if m != nil {
+		m.streams.WithLabelValues(adapter).Add(more)
+	}
+}
+
 // leave counts a request that ends.
 func (m *Metrics) leave(x *exchange, took time.Duration) {
 	if m == nil {
 		return
 	}
 	m.inflight.Dec()
-	c := m.of(x.adapter).of(m, x.adapter, routeOf(x), classOf(x.w.status))
+	s := m.of(x.adapter)
+	c := s.of(m, x.adapter, routeOf(x), classOf(x.w.status))
 	c.requests.Inc()
 	c.seconds.Observe(took.Seconds())
+	if upstream := x.timing.upstream(); upstream > 0 && s.upstream != nil {
+		s.upstream.Observe(upstream.Seconds())
+	}
 	if x.fault != nil {
 		m.faults.WithLabelValues(x.adapter, x.fault.Code).Inc()
 	}
@@ -128,7 +163,10 @@ func classOf(status int) int {
 }
 
 // series are the counters of one adapter, found once: looking up labels costs more than counting.
-type series [len(routeNames)][len(classNames)]atomic.Pointer[counters]
+type series struct {
+	upstream prometheus.Observer // nil: for what belongs to no adapter
+	requests [len(routeNames)][len(classNames)]atomic.Pointer[counters]
+}
 
 type counters struct {
 	requests prometheus.Counter
@@ -147,13 +185,16 @@ func (m *Metrics) of(adapter string) *series {
 	}
 	if next[adapter] == nil {
 		next[adapter] = new(series)
+		if adapter != "" {
+			next[adapter].upstream = m.upstream.WithLabelValues(adapter)
+		}
 		m.series.Store(&next)
 	}
 	return next[adapter]
 }
 
 func (s *series) of(m *Metrics, adapter string, route, class int) *counters {
-	place := &s[route][class]
+	place := &s.requests[route][class]
 	if c := place.Load(); c != nil {
 		return c
 	}

@@ -15,9 +15,13 @@ import (
 	"github.com/keyhitch/keyhitch/entities"
 )
 
-// documents are the OpenAPI documents of one served configuration, one for each caller, made when
-// they are first asked for. The zero value is ready.
-type documents struct{ byCaller sync.Map } // name → func() (*document, error)
+// documents are what is made of the loaded homes for callers to read, each when it is first asked
+// for: the OpenAPI document as each caller sees it, and the schemas of each declared action. The
+// zero value is ready.
+type documents struct {
+	byCaller sync.Map // name → func() (*document, error)
+	byAction sync.Map // *entities.Action → func() schemas
+}
 
 // document is a finished /openapi.json.
 type document struct {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,6 +41,10 @@ type problem struct {
 // errorPage is where the catalogue is described.
 const errorPage = "https://github.com/keyhitch/keyhitch/blob/main/docs/errors.md#"
 
+// ofRequest reports whether details speak of the caller's request alone. They may quote it, and are
+// not scrubbed: a caller who sends guesses must not see by what is missing which one is a secret.
+func (f *fault) ofRequest() bool { return f.Step == "caller" || f.Step == "request" }
+
 // longestDetail bounds a detail: some tell every problem of a large request.
 const longestDetail = 4096
 
@@ -58,29 +63,41 @@ func (x *exchange) failFor(f *fault, detail string, wait time.Duration) {
 	if f.Status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", `Bearer realm="keyhitch"`)
 	}
+	if !f.ofRequest() {
+		detail = x.gateway.options.Redact.Scrub(detail)
+	}
 	body, _ := json.Marshal(problem{Type: errorPage + f.Code, Title: f.Title, Status: f.Status, Code: f.Code, Step: f.Step,
-		Detail: clip(x.gateway.options.Redact.Scrub(detail), longestDetail), Adapter: x.adapter, Retryable: f.Retryable, RequestID: x.id}) // plain texts: never fails
+		Detail: clip(detail, longestDetail), Adapter: x.adapter, Retryable: f.Retryable, RequestID: x.id}) // plain texts: never fails
 	x.w.WriteHeader(f.Status)
 	if x.request.Method != http.MethodHead {
 		_, _ = x.w.Write(append(body, '\n')) // a caller who has left hears nothing
 	}
 }
 
-// failWith answers with the problem that an error of the engine is. What is our own fault stays in
-// the log.
+// failWith answers with the problem that an error of the engine is. What is our own fault, and what
+// names addresses within, stays in the log.
 func (x *exchange) failWith(err error) {
 	f := faultOf(err)
-	detail := err.Error()
-	if f == faultInternal {
-		x.gateway.options.Log.WithField("request_id", x.id).WithError(err).Error("a request failed for a reason of our own")
-		detail = ""
+	detail := outside(f, err)
+	switch {
+	case f == faultInternal:
+		x.logCause(f).Error("a request failed for a reason of our own: " + x.gateway.options.Redact.Scrub(err.Error()))
+	case detail != err.Error():
+		if x.mayLogCause() {
+			x.logCause(f).Warn("a request failed: " + x.gateway.options.Redact.Scrub(err.Error()))
+		}
+		detail = cmp.Or(detail, causeInLog)
 	}
+	x.failFor(f, detail, restOf(err))
+}
+
+// restOf is how long the engine asks for no token because of err; 0: it may be asked now.
+func restOf(err error) time.Duration {
 	var token *auth.TokenError
-	if f.Retryable && errors.As(err, &token) {
-		x.failFor(f, detail, token.RetryAfter)
-		return
+	if errors.As(err, &token) {
+		return token.RetryAfter
 	}
-	x.fail(f, detail)
+	return 0
 }
 
 // faultOf finds the catalogue's entry for an error. A token request can fail for reasons that

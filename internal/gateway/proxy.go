@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,7 +33,7 @@ func (x *exchange) serveProxy(r *http.Request, _ string) {
 		// Over HTTP/1 the server would else swallow what is left of the body when the answer begins.
 		_ = http.NewResponseController(x.w).EnableFullDuplex()
 	}
-	res, err := d.transport.RoundTrip(out)
+	res, err := x.send(d, out)
 	if err != nil {
 		x.unanswered(r, tape, err)
 		return
@@ -47,6 +46,7 @@ func (x *exchange) serveProxy(r *http.Request, _ string) {
 		_ = res.Body.Close()
 		x.refused(d, tape, res.StatusCode)
 	default:
+		x.wentWell(r.Context(), d.adapter)
 		x.pass(d, res)
 	}
 }
@@ -76,7 +76,7 @@ func (x *exchange) admit(d *door, r *http.Request, name, rest string) (*fault, s
 	return nil, ""
 }
 
-// methodOverrides are headers that some systems take the method from; _method is a parameter.
+// methodOverrides are headers that some systems take the method from.
 var methodOverrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Method"}
 
 // otherMethods lists the methods that a system may take the request for.
@@ -87,8 +87,21 @@ func otherMethods(r *http.Request) []string {
 			list = append(list, values...)
 		}
 	}
-	if strings.Contains(r.URL.RawQuery, "method") {
-		list = append(list, r.URL.Query()["_method"]...)
+	if r.URL.RawQuery != "" {
+		list = append(list, methodParameters(r.URL.RawQuery)...)
+	}
+	return list
+}
+
+// methodParameter is a parameter that some systems take the method from.
+var methodParameter = []string{"_method"}
+
+func methodParameters(query string) (list []string) {
+	for pair := range parameters(query) {
+		name, value, _ := strings.Cut(pair, "=")
+		if len(name) >= len(methodParameter[0]) && isReadAs(methodParameter, unescapeName(name)) {
+			list = append(list, unescape(strings.ReplaceAll(value, "+", " ")))
+		}
 	}
 	return list
 }
@@ -102,18 +115,16 @@ func (x *exchange) unanswered(r *http.Request, t *tape, err error) {
 	var (
 		token *auth.TokenError
 		large *http.MaxBytesError
-		late  net.Error
 	)
 	switch {
 	case r.Context().Err() != nil:
 		panic(http.ErrAbortHandler) // nobody is there to hear
 	case errors.As(err, &large), errors.As(err, &token):
+		x.loginFailed(err)
 		x.failWith(err)
 	case t != nil && t.broken.Load():
 		x.w.Header().Set("Connection", "close")
 		x.fail(faultBadCall, "the request's body ended too early or is not well-formed")
-	case errors.As(err, &late) && late.Timeout():
-		x.fail(faultTimeout, err.Error()) // over HTTP/2 it is no context.DeadlineExceeded
 	default:
 		x.failWith(err)
 	}
@@ -153,7 +164,12 @@ func (x *exchange) pass(d *door, res *http.Response) {
 		}
 	}
 	x.w.WriteHeader(res.StatusCode)
-	err := x.stream(res)
+	var err error
+	if events(res) {
+		err = x.passEvents(res)
+	} else {
+		err = x.stream(res)
+	}
 	_ = res.Body.Close() // before the trailers are read
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -183,7 +199,7 @@ func (x *exchange) stream(res *http.Response) error {
 		return nil
 	}
 	flush := func() error { return nil }
-	if res.ContentLength < 0 || strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+	if res.ContentLength < 0 || x.w.stream != nil {
 		flush = http.NewResponseController(x.w).Flush
 		if err := flush(); err != nil {
 			return err

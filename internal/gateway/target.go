@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -16,21 +17,19 @@ import (
 	"github.com/keyhitch/keyhitch/auth"
 )
 
-// answerTime is how long a system may take to begin its answer, once it has the whole request.
-const answerTime = 5 * time.Minute
-
 // GuardedBase is auth.NewBase for systems whose names somebody else resolves: a name that leads to
 // a loopback, link-local, multicast, metadata or otherwise special address is refused when it is
 // dialled, so that DNS cannot point a credential or a caller at what only this machine may reach.
 // Private networks are where systems live and are not refused. An address that the configuration
 // names is the operator's own word; one that a redirect names is not. What deny holds is always
-// refused, what allow holds is not.
-func GuardedBase(allow, deny []netip.Prefix) *http.Transport {
+// refused, what allow holds is not. A system must begin its answer in so much time once it has the
+// whole request; 0: 5 min.
+func GuardedBase(allow, deny []netip.Prefix, answer time.Duration) *http.Transport {
 	g := newGuard(allow, deny)
 	base := auth.NewBase()
 	base.DialContext = g.dial
 	base.Proxy = g.redirected
-	base.ResponseHeaderTimeout = answerTime
+	base.ResponseHeaderTimeout = cmp.Or(answer, 5*time.Minute)
 	return base
 }
 
@@ -83,6 +82,9 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 	var forbidden *forbiddenTarget
 	if errors.As(err, &forbidden) {
 		return nil, forbidden // without the address, which callers need not know
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		return wireConn{tcp}, nil
 	}
 	return conn, err
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 
@@ -150,9 +151,17 @@ func TestGuardFollowsTheProjectFile(t *testing.T) {
 	}
 }
 
+func TestGuardedBaseBoundsTheWaitForAnAnswer(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{0: 5 * time.Minute, 7 * time.Second: 7 * time.Second} {
+		if got := GuardedBase(nil, nil, asked).ResponseHeaderTimeout; got != want {
+			t.Errorf("asked for %s, got %s, want %s", asked, got, want)
+		}
+	}
+}
+
 func TestGuardedBaseTakesNoProxyFromTheEnvironment(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
-	base := GuardedBase(nil, nil)
+	base := GuardedBase(nil, nil, 0)
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	res, err := (&http.Client{Transport: base}).Get(server.URL)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -16,13 +15,14 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/auth"
 )
 
@@ -34,26 +34,41 @@ type Tracing struct {
 	Exporter sdk.SpanExporter   // nil: OTLP over HTTP, where the OTEL_ variables say
 }
 
-// Traced makes a span of each request and gives its own place in the trace to the system that is
-// called. The standard OTEL_ variables switch it on (OTEL_EXPORTER_OTLP_ENDPOINT or
-// OTEL_TRACES_EXPORTER) and set it up; without them h is returned as it is, and costs nothing.
-// shutdown sends what is left. Spans have no query, no header and no known secret.
-func Traced(h http.Handler, t Tracing) (traced http.Handler, shutdown func(context.Context) error, err error) {
+// Traced makes a span of each request, and one of each call to a system, whose place in the trace
+// the system is given. The standard OTEL_ variables switch it on (OTEL_EXPORTER_OTLP_ENDPOINT or
+// OTEL_TRACES_EXPORTER) and set it up; without them g is returned as it is, and costs nothing.
+// shutdown sends what is left. Spans have no query, no header and no known secret. Call it before
+// g serves.
+func Traced(g *Gateway, t Tracing) (traced http.Handler, shutdown func(context.Context) error, err error) {
+	shutdown = func(context.Context) error { return nil }
 	wanted, err := tracingWanted()
-	if err != nil || !wanted && t.Exporter == nil {
-		return h, func(context.Context) error { return nil }, err
+	if err != nil {
+		return g, shutdown, wrongEnvironment(err)
+	}
+	if !wanted && t.Exporter == nil {
+		return g, shutdown, nil
 	}
 	provider, err := t.provider()
 	if err != nil {
-		return h, func(context.Context) error { return nil }, err
+		return g, shutdown, wrongEnvironment(err)
 	}
-	propagator := propagation.TraceContext{}
+	g.tracer = provider.Tracer("github.com/keyhitch/keyhitch/internal/gateway")
 	onward := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		propagator.Inject(r.Context(), propagation.HeaderCarrier(r.Header)) // in place of the caller's: we stand between
-		h.ServeHTTP(w, r)
+		placeInTrace.Inject(r.Context(), propagation.HeaderCarrier(r.Header)) // in place of the caller's: we stand between
+		g.ServeHTTP(w, r)
 	})
-	return otelhttp.NewHandler(onward, "", otelhttp.WithTracerProvider(provider), otelhttp.WithPropagators(propagator),
+	return otelhttp.NewHandler(onward, "", otelhttp.WithTracerProvider(provider), otelhttp.WithPropagators(placeInTrace),
 		otelhttp.WithMeterProvider(noop.MeterProvider{}), otelhttp.WithSpanNameFormatter(spanName)), provider.Shutdown, nil
+}
+
+// wrongEnvironment is the error of variables that cannot be used: like all that is configured, they
+// are the operator's to mend.
+func wrongEnvironment(err error) error {
+	var found adapter.Problems
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		found = append(found, &adapter.Problem{File: "environment", Reason: line})
+	}
+	return &adapter.ConfigError{Problems: found}
 }
 
 // tracingWanted reads the variables that switch tracing on or off.
@@ -79,12 +94,14 @@ func tracingWanted() (bool, error) {
 func (t Tracing) provider() (*sdk.TracerProvider, error) {
 	exporter := t.Exporter
 	if exporter == nil {
-		t.Redact.Learn(exportSecrets()...)
-		made, err := otlptracehttp.New(context.Background())
+		to, err := newCollector(t.Version)
 		if err != nil {
-			return nil, fmt.Errorf("tracing cannot be set up: %s", t.Redact.Scrub(err.Error()))
+			return nil, err
 		}
-		exporter = made
+		t.Redact.Learn(to.secrets()...)
+		if exporter, err = otlptrace.New(context.Background(), to); err != nil {
+			return nil, err
+		}
 	}
 	otel.SetErrorHandler(&exportTrouble{log: t.Log, redact: t.Redact}) // the only way to hear of spans that are lost
 	about, err := resource.New(context.Background(), resource.WithTelemetrySDK(), resource.WithAttributes(
@@ -93,20 +110,6 @@ func (t Tracing) provider() (*sdk.TracerProvider, error) {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES cannot be used: %s", t.Redact.Scrub(err.Error()))
 	}
 	return sdk.NewTracerProvider(sdk.WithBatcher(scrubbing{exporter, t.Redact}), sdk.WithResource(about)), nil
-}
-
-// exportSecrets are the credentials that spans are exported with.
-func exportSecrets() []auth.Secret {
-	var list []auth.Secret
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"} {
-		for pair := range strings.SplitSeq(os.Getenv(name), ",") {
-			_, value, _ := strings.Cut(pair, "=")
-			if plain, err := url.PathUnescape(value); err == nil {
-				list = append(list, auth.NewSecret(plain), auth.NewSecret(plain[strings.LastIndex(plain, " ")+1:]))
-			}
-		}
-	}
-	return list
 }
 
 // exportTrouble logs what the exporter complains of, once a minute.
@@ -120,7 +123,7 @@ type exportTrouble struct {
 func (e *exportTrouble) Handle(err error) {
 	now, told := time.Now().Unix(), e.told.Load()
 	if now-told >= 60 && e.told.CompareAndSwap(told, now) {
-		e.log.Warn("traces are lost: " + e.redact.Scrub(err.Error()))
+		e.log.Warn("traces may be lost: " + e.redact.Scrub(err.Error()))
 	}
 }
 

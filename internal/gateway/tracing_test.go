@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/auth"
 )
 
@@ -40,8 +42,11 @@ func (k *spanKeeper) Shutdown(context.Context) error { return nil }
 
 // withoutTracing clears the variables that switch tracing on.
 func withoutTracing(t *testing.T) {
-	for _, name := range []string{"OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_HEADERS"} {
+	names := []string{"OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER"}
+	for _, name := range []string{"ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"} {
+		names = append(names, exportVariable+name, tracesVariable+name)
+	}
+	for _, name := range names {
 		t.Setenv(name, "")
 	}
 }
@@ -54,7 +59,7 @@ func quietLog() *logrus.Logger {
 
 func TestTracingIsOffUnlessAskedFor(t *testing.T) {
 	withoutTracing(t)
-	h := http.NewServeMux()
+	h := new(Gateway)
 	for name, value := range map[string]string{"OTEL_SERVICE_NAME": "x", "OTEL_TRACES_EXPORTER": "none"} {
 		t.Setenv(name, value)
 		got, shutdown, err := Traced(h, Tracing{Log: quietLog()})
@@ -73,13 +78,20 @@ func TestTracingIsOffUnlessAskedFor(t *testing.T) {
 func TestTracingRefusesWhatIsNotBuiltIn(t *testing.T) {
 	withoutTracing(t)
 	t.Setenv("OTEL_TRACES_EXPORTER", "zipkin")
-	if _, _, err := Traced(http.NewServeMux(), Tracing{Log: quietLog()}); err == nil || !strings.Contains(err.Error(), "zipkin") {
+	if _, _, err := Traced(new(Gateway), Tracing{Log: quietLog()}); err == nil || !strings.Contains(err.Error(), "zipkin") {
 		t.Errorf("got %v", err)
 	}
 	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-	if _, _, err := Traced(http.NewServeMux(), Tracing{Log: quietLog()}); err == nil || !strings.Contains(err.Error(), "4318") {
+	if _, _, err := Traced(new(Gateway), Tracing{Log: quietLog()}); err == nil || !strings.Contains(err.Error(), "4318") {
 		t.Errorf("got %v", err)
+	}
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "")
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector")
+	_, _, err := Traced(new(Gateway), Tracing{Log: quietLog()})
+	if wrong := new(adapter.ConfigError); !errors.As(err, &wrong) || len(wrong.Problems) != 2 {
+		t.Errorf("got %v, want both problems, for whoever configures it", err)
 	}
 }
 
@@ -151,13 +163,18 @@ func TestLostTracesAreToldWithoutSecretsAndOnceAMinute(t *testing.T) {
 	log := logrus.New()
 	log.SetOutput(&out)
 	redact := new(auth.Redactor)
+	withoutTracing(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20pretend-key-of-the-collector,other=1")
-	redact.Learn(exportSecrets()...)
+	c, err := newCollector("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	redact.Learn(c.secrets()...)
 	trouble := &exportTrouble{log: log, redact: redact}
 	for range 3 {
 		trouble.Handle(fmt.Errorf("collector said no to pretend-key-of-the-collector"))
 	}
-	if got := out.String(); strings.Count(got, "traces are lost") != 1 || strings.Contains(got, "pretend-key") {
+	if got := out.String(); strings.Count(got, "traces may be lost") != 1 || strings.Contains(got, "pretend-key") {
 		t.Errorf("the log is %s", got)
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // switchProtocols joins the caller's connection to the system's after 101, until both sides have
-// said all or one fails.
+// said all, one fails, nothing is said for too long, or the caller is shut out.
 func (x *exchange) switchProtocols(d *door, out *http.Request, res *http.Response) {
 	defer func() { _ = res.Body.Close() }()
 	system, ok := res.Body.(io.ReadWriteCloser)
@@ -32,22 +32,24 @@ func (x *exchange) switchProtocols(d *door, out *http.Request, res *http.Respons
 	if switched.Write(buffered) != nil || buffered.Flush() != nil {
 		return
 	}
-	stop := context.AfterFunc(out.Context(), func() { _ = conn.Close(); _ = system.Close() })
-	defer stop()
-	x.w.bytes += join(conn, buffered.Reader, system)
+	both := func() { _ = conn.Close(); _ = system.Close() }
+	defer context.AfterFunc(out.Context(), both)()
+	s := x.follow(both)
+	defer s.end()
+	x.w.bytes += s.join(conn, buffered.Reader, system)
 }
 
 // join copies both ways and returns how many bytes the caller got. What the caller sent already
 // is in early.
-func join(caller io.ReadWriteCloser, early io.Reader, system io.ReadWriteCloser) int64 {
+func (s *stream) join(caller io.ReadWriteCloser, early io.Reader, system io.ReadWriteCloser) int64 {
 	var got int64
 	ended := make(chan error, 2)
 	go func() {
-		_, err := io.Copy(system, early)
+		_, err := io.Copy(s.writer(system), early)
 		ended <- closeWrite(system, err)
 	}()
 	go func() {
-		n, err := io.Copy(caller, system)
+		n, err := io.Copy(s.writer(caller), system)
 		got = n
 		ended <- closeWrite(caller, err)
 	}()

@@ -84,7 +84,7 @@ func TestSafeDefaults(t *testing.T) {
 		t.Errorf("got listen %s, admin %s, prefix %s, log %v", g.Listen, g.Admin, s.Cache.Redis.Prefix, s.Log)
 	}
 	for name, n := range map[string]int{"header_seconds": g.HeaderSeconds, "header_bytes": g.HeaderBytes, "idle_seconds": g.IdleSeconds,
-		"drain_seconds": g.DrainSeconds, "call_seconds": g.CallSeconds, "call_bytes": int(g.CallBytes), "replay_bytes": int(g.ReplayBytes)} {
+		"answer_seconds": g.AnswerSeconds, "stream_idle_seconds": g.StreamIdleSeconds, "drain_seconds": g.DrainSeconds, "call_seconds": g.CallSeconds, "call_bytes": int(g.CallBytes), "replay_bytes": int(g.ReplayBytes)} {
 		if n <= 0 {
 			t.Errorf("got %s %d, want a limit", name, n)
 		}

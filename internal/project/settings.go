@@ -72,6 +72,10 @@ type Gateway struct {
 	CallBytes int64 `json:"call_bytes" jsonschema:"minimum=1,maximum=1073741824,default=8388608"`
 	// Most time for a declared call, in seconds.
 	CallSeconds int `json:"call_seconds" jsonschema:"minimum=1,maximum=86400,default=300"`
+	// Most time for a system to begin its answer to a request that it has whole, in seconds. The timeout of an adapter in the port dialect counts more.
+	AnswerSeconds int `json:"answer_seconds" jsonschema:"minimum=1,maximum=86400,default=300"`
+	// Most time that a switched connection or a stream of events may be silent, in seconds; 0 is no limit.
+	StreamIdleSeconds int `json:"stream_idle_seconds" jsonschema:"minimum=0,maximum=604800,default=3600"`
 	// Most time for a caller's request headers, in seconds.
 	HeaderSeconds int `json:"header_seconds" jsonschema:"minimum=1,maximum=600,default=10"`
 	// Most bytes of a caller's request headers.
@@ -80,6 +84,8 @@ type Gateway struct {
 	IdleSeconds int `json:"idle_seconds" jsonschema:"minimum=1,maximum=86400,default=120"`
 	// Most time for requests under way at the end, in seconds.
 	DrainSeconds int `json:"drain_seconds" jsonschema:"minimum=0,maximum=3600,default=30"`
+	// Time before that, in seconds, in which /readyz says no and everything is still served, for load balancers to notice.
+	DrainDelaySeconds int `json:"drain_delay_seconds" jsonschema:"minimum=0,maximum=600,default=0"`
 }
 
 // TLS is the certificate of a listener, and whom it lets in.

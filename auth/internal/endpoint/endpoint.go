@@ -62,7 +62,7 @@ func Refusal(name string, answer auth.Answer, redact *auth.Redactor) error {
 	_ = json.Unmarshal(answer.Body, &body) // HTML and the like say nothing
 	code, _ := body.Error.(string)
 	return &auth.TokenError{Endpoint: name, Status: answer.Status, RetryAfter: retryAfter(answer),
-		Code: clip(redact.Scrub(code), 60), Description: clip(redact.Scrub(body.Description), 200)}
+		Code: Clip(redact.Scrub(code), 60), Description: Clip(redact.Scrub(body.Description), 200)}
 }
 
 // Name is how an endpoint is called in errors and logs: no user, no query. The path may hold
@@ -83,13 +83,13 @@ func bare(ctx context.Context, err error, redact *auth.Redactor) error {
 	}
 	// net/http quotes a status line or header that it cannot read, and a server may echo there.
 	if text := err.Error(); redact.Scrub(text) != text {
-		return errors.New(clip(redact.Scrub(text), 200))
+		return errors.New(Clip(redact.Scrub(text), 200))
 	}
 	return err
 }
 
-// clip keeps a server's words short, printable and on one line.
-func clip(s string, most int) string {
+// Clip keeps a server's words short, printable and on one line.
+func Clip(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '

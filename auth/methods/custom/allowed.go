@@ -1,15 +1,14 @@
 package custom
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"math/big"
 	"regexp/syntax"
 	"slices"
 	"strings"
 
 	"github.com/itchyny/gojq"
+
+	"github.com/keyhitch/keyhitch/auth/internal/endpoint"
 )
 
 // jq's own functions run to their end whatever the context says, inside the login that others wait
@@ -21,8 +20,6 @@ const (
 	guardNumber = "_keyhitch_number" // and what is no number
 	guardShort  = "_keyhitch_short"  // and what is longer than shortBytes
 
-	treeBytes   = 4 << 20 // of a value as JSON, more or less; the same part twice counts twice
-	shortBytes  = 8 << 10 // of a text for functions that are slow on long ones
 	digits      = 1 << 10 // of a number
 	constBytes  = 256     // of a constant argument
 	patternSize = 1000    // steps of a compiled regular expression
@@ -77,7 +74,7 @@ func safe(q *gojq.Query) error {
 
 func (g *guarder) refuse(what string) {
 	if g.err == nil {
-		g.err = fmt.Errorf("uses %s, which a template cannot", clip(what, 90))
+		g.err = fmt.Errorf("uses %s, which a template cannot", endpoint.Clip(what, 90))
 	}
 }
 
@@ -323,81 +320,4 @@ func steps(pattern string) int {
 		return 0
 	}
 	return len(prog.Inst)
-}
-
-// guards are the guards as functions of jq.
-func guards() []gojq.CompilerOption {
-	var list []gojq.CompilerOption
-	for name, check := range map[string]func(any) error{guardSize: sized, guardNumber: number, guardShort: short} {
-		list = append(list, gojq.WithFunction(name, 0, 0, func(v any, _ []any) any {
-			if err := check(v); err != nil {
-				return err
-			}
-			return v
-		}))
-	}
-	return list
-}
-
-// tooLarge is a guard's error; it names no value.
-type tooLarge struct{ reason string }
-
-func (e *tooLarge) Error() string { return e.reason }
-
-func sized(v any) error {
-	left := treeBytes
-	return take(v, &left)
-}
-
-// take counts a value, and stops where it is too large.
-func take(v any, left *int) error {
-	*left -= 8
-	switch v := v.(type) {
-	case string:
-		if *left -= len(v); len(v) > valueBytes {
-			return &tooLarge{fmt.Sprintf("a text in the answer is too long for this (more than %d KiB)", valueBytes>>10)}
-		}
-	case json.Number:
-		if len(v) > digits {
-			return &tooLarge{"a number has too many digits"}
-		}
-	case *big.Int:
-		if v.BitLen() > digits*4 {
-			return &tooLarge{"a number has too many digits"}
-		}
-	case []any:
-		for i := 0; i < len(v) && *left > 0; i++ {
-			if err := take(v[i], left); err != nil {
-				return err
-			}
-		}
-	case map[string]any:
-		for name, value := range v {
-			if *left -= len(name); *left <= 0 {
-				break
-			}
-			if err := take(value, left); err != nil {
-				return err
-			}
-		}
-	}
-	if *left <= 0 {
-		return &tooLarge{fmt.Sprintf("the value is too large for this (more than %d MiB)", treeBytes>>20)}
-	}
-	return nil
-}
-
-func number(v any) error {
-	switch v.(type) {
-	case int, float64, json.Number, *big.Int:
-		return sized(v)
-	}
-	return errors.New("a calculation wants numbers")
-}
-
-func short(v any) error {
-	if text, ok := v.(string); ok && len(text) > shortBytes {
-		return &tooLarge{fmt.Sprintf("a text in the answer is too long for this (more than %d KiB)", shortBytes>>10)}
-	}
-	return sized(v)
 }

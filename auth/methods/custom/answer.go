@@ -10,9 +10,9 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
-	"unicode"
 
 	"github.com/keyhitch/keyhitch/auth"
+	"github.com/keyhitch/keyhitch/auth/internal/endpoint"
 )
 
 // scope is what expressions can see.
@@ -112,7 +112,7 @@ func shape(v any, depth int, redact *auth.Redactor) string {
 				list = append(list, "…")
 				break
 			}
-			list = append(list, clip(redact.Scrub(name), nameLength)+": "+shape(v[name], depth-1, redact))
+			list = append(list, endpoint.Clip(redact.Scrub(name), nameLength)+": "+shape(v[name], depth-1, redact))
 		}
 		return "{" + strings.Join(list, ", ") + "}"
 	}
@@ -147,21 +147,7 @@ func names(object map[string]any, redact *auth.Redactor) string {
 			list = append(list, "…")
 			break
 		}
-		list = append(list, clip(redact.Scrub(name), nameLength))
+		list = append(list, endpoint.Clip(redact.Scrub(name), nameLength))
 	}
 	return strings.Join(list, ", ")
-}
-
-// clip keeps words of others short, printable and on one line.
-func clip(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/itchyny/gojq"
+
+	"github.com/keyhitch/keyhitch/auth/internal/endpoint"
 )
 
 const (
@@ -60,7 +62,7 @@ func compile(text string) (*Expression, error) {
 	}
 	options := append(guards(), gojq.WithVariables(variables), gojq.WithEnvironLoader(func() []string { return nil }))
 	if _, err := gojq.Compile(query, options...); err != nil {
-		return nil, fmt.Errorf("is no jq program: %s; %s", clip(err.Error(), 80), oddNames)
+		return nil, fmt.Errorf("is no jq program: %s; %s", endpoint.Clip(err.Error(), 80), oddNames)
 	}
 	query, _ = parse(text) // anew: to compile a program may change it
 	if err := safe(query); err != nil {

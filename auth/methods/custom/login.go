@@ -123,7 +123,7 @@ func evaluate(ctx context.Context, env auth.Env, spots []spot, s scope) (map[str
 				err = fmt.Errorf("%w; %s", err, s.whatThereIs(p.expr, env.Redact))
 			}
 			if err != nil {
-				return nil, fmt.Errorf("%s: {{%s}}: %w", at.words, clip(env.Redact.Scrub(p.expr.text), 80), err)
+				return nil, fmt.Errorf("%s: {{%s}}: %w", at.words, endpoint.Clip(env.Redact.Scrub(p.expr.text), 80), err)
 			}
 			values[p.expr.text] = auth.NewSecret(text)
 		}
@@ -171,7 +171,7 @@ func (t Template) explain(env auth.Env, values map[string]auth.Secret) {
 	for _, at := range t.spots {
 		text := filling{masked: true, written: true}.text(at.parts, at.sensitive)
 		result := auth.NewSecret(filling{values: values}.text(at.parts, false))
-		env.Observing("template", fmt.Sprintf("%s: %s → fingerprint %s", at.words, clip(env.Redact.Scrub(text), 120), env.Keys.Fingerprint(result)), 0)
+		env.Observing("template", fmt.Sprintf("%s: %s → fingerprint %s", at.words, endpoint.Clip(env.Redact.Scrub(text), 120), env.Keys.Fingerprint(result)), 0)
 	}
 }
 

@@ -1,0 +1,10 @@
+package adapter_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain also looks for what the tests left running.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
