@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -54,18 +55,69 @@ func TestGatheredLinesAreWrittenTogetherAfterAMoment(t *testing.T) {
 }
 
 func TestGatheredLinesAreWrittenWhenThereAreMany(t *testing.T) {
-	var w writes
-	g := Gather(&w)
-	line := strings.Repeat("x", 1023) + "\n"
-	for range gatherBytes/len(line) + 1 {
+	synctest.Test(t, func(t *testing.T) {
+		var w writes
+		g := Gather(&w)
+		line := strings.Repeat("x", 1023) + "\n"
+		for range gatherBytes / len(line) {
+			_, _ = g.Write([]byte(line))
+		}
+		synctest.Wait() // no time goes by
+		if got := w.taken(); len(got) != 1 || len(got[0]) != gatherBytes {
+			t.Fatalf("got %d writes, want one of %d bytes", len(got), gatherBytes)
+		}
 		_, _ = g.Write([]byte(line))
+		g.Flush()
+		if got := w.taken(); len(got) != 1 || got[0] != line {
+			t.Errorf("Flush left the last line behind")
+		}
+	})
+}
+
+// stuck is a disk or pipe that stands still until it is let go.
+type stuck struct {
+	writes
+	goOn chan struct{}
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	<-s.goOn
+	return s.writes.Write(p)
+}
+
+func TestRequestsGoOnWhileTheLogStandsStillUntilMuchWaits(t *testing.T) {
+	w := &stuck{goOn: make(chan struct{})}
+	g := Gather(w)
+	line := strings.Repeat("x", 1023) + "\n"
+	const lines = 4 * gatherMost / 1024
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range lines {
+			_, _ = g.Write([]byte(line))
+		}
+	}()
+	for held := 0; held < gatherMost; runtime.Gosched() { // else nothing comes to an end
+		g.mu.Lock()
+		held = len(g.lines)
+		g.mu.Unlock()
 	}
-	if got := w.taken(); len(got) != 1 || len(got[0]) != gatherBytes {
-		t.Fatalf("got %d writes, want one of %d bytes", len(got), gatherBytes)
+	select {
+	case <-ended:
+		t.Errorf("%d lines were taken while none could be written", lines)
+	default:
 	}
+	close(w.goOn)
+	<-ended
 	g.Flush()
-	if got := w.taken(); len(got) != 1 || got[0] != line {
-		t.Errorf("Flush left the last line behind")
+	got := w.taken()
+	if all := strings.Join(got, ""); all != strings.Repeat(line, lines) {
+		t.Errorf("%d bytes were written, want all %d", len(all), lines*len(line))
+	}
+	for _, piece := range got {
+		if len(piece) > gatherMost {
+			t.Errorf("%d bytes were held, want at most %d", len(piece), gatherMost)
+		}
 	}
 }
 
