@@ -38,8 +38,11 @@ type Options struct {
 	LookupEnv func(name string) (string, bool)  // for ${env:NAME}; nil: no variable is set
 	ReadFile  func(path string) ([]byte, error) // for ${file:PATH}; nil: no file can be read
 
-	Base  *http.Transport // the wire; nil: auth.NewBase()
-	Cache cache.Store     // tokens; nil: the process remembers them itself
+	Base *http.Transport // the wire; nil: auth.NewBase()
+	// Wire is what sends over Base, or over a copy of it with the system's own settings; nil: that
+	// itself. It gives back the same for the same Base, and its CloseIdleConnections closes those of Base too.
+	Wire  func(base *http.Transport) http.RoundTripper
+	Cache cache.Store // tokens; nil: the process remembers them itself
 	// SharedCache opens what token_cache redis means; nil: there is none, and such an instance
 	// does not load.
 	SharedCache func() (SharedCache, error)
@@ -77,6 +80,7 @@ type Adapter struct {
 	main     *instance
 	variants variants
 	shared   io.Closer // the shared cache, if the adapter opened one
+	lent     bool      // the wire is somebody else's
 }
 
 // Open loads a definition and opens it.
@@ -134,19 +138,24 @@ func (d *Definition) Open() (*Adapter, error) {
 // connect makes what token requests and calls are sent over, and returns the latter.
 func (a *Adapter) connect(base *http.Transport) (http.RoundTripper, error) {
 	system := a.def.main.spec.System
-	if system == nil {
-		a.env.Client = &http.Client{Transport: wire{base}}
-		return wire{base}, nil
+	if system != nil {
+		own, err := tuned(base, system)
+		if err != nil {
+			return nil, &ConfigError{Problems{{File: a.def.file, Pointer: a.def.at, Reason: err.Error()}}}
+		}
+		base = own
 	}
-	base, err := tuned(base, system)
-	if err != nil {
-		return nil, &ConfigError{Problems{{File: a.def.file, Pointer: a.def.at, Reason: err.Error()}}}
+	o := a.def.options
+	a.lent = base == o.Base
+	sends := wire{base}
+	if o.Wire != nil {
+		sends = wire{o.Wire(base)}
 	}
-	a.env.Client = &http.Client{Transport: wire{base}}
-	if system.MaxConcurrent == 0 {
-		return wire{base}, nil
+	a.env.Client = &http.Client{Transport: sends}
+	if system == nil || system.MaxConcurrent == 0 {
+		return sends, nil
 	}
-	return limited{wire{base}, make(chan struct{}, system.MaxConcurrent)}, nil
+	return limited{sends, make(chan struct{}, system.MaxConcurrent)}, nil
 }
 
 // share takes the cache that the instance asks for.
@@ -288,7 +297,7 @@ func (a *Adapter) DropToken(ctx context.Context) error {
 // closes the shared cache, and idle connections unless Options.Base lent them.
 func (a *Adapter) Close(ctx context.Context) error {
 	err := a.env.Tokens.Wait(ctx)
-	if own, ok := a.env.Client.Transport.(wire); ok && own.RoundTripper != http.RoundTripper(a.def.options.Base) { // tuned copies it
+	if !a.lent {
 		a.env.Client.CloseIdleConnections()
 	}
 	if a.shared != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -57,7 +56,7 @@ type server struct {
 	tokens  auth.Tokens
 	keys    *auth.Keyer
 	shared  caches
-	wires   wires
+	links   links
 	metrics *gateway.Metrics
 	gateway *gateway.Gateway
 	lines   *gateway.Gatherer // of the access log as JSON
@@ -70,7 +69,7 @@ type server struct {
 }
 
 func newServer(a *app) *server {
-	return &server{app: a, shared: caches{close: closeShared}, wires: wires{close: (*http.Transport).CloseIdleConnections}}
+	return &server{app: a, shared: caches{close: closeShared}, links: links{close: closeLink}}
 }
 
 // serve runs until it is told to end.
@@ -123,7 +122,6 @@ func (s *server) open() error {
 	s.began = s.good.fixed()
 	s.current.set(s.good.tls)
 	debug.FreeOSMemory() // a sidecar need not keep what loading took
-	tuneCollector()
 	return nil
 }
 

@@ -97,8 +97,9 @@ func (s *server) loadAdapters(l *load, file *project.File) {
 	if len(l.settings.Adapters) == 0 {
 		l.problem(file.Problem("/adapters", "has no adapter to serve"))
 	}
+	link := s.link(l)
 	options := adapter.Options{Redact: s.redact, Log: s.log, Observe: s.observer(), Tokens: &s.tokens, Keys: s.keys,
-		Measure: s.metrics.Measure, Base: s.wire(l)}
+		Measure: s.metrics.Measure, Base: link.base, Wire: link.wire}
 	redis := s.redis(l.settings.Cache)
 	options.SharedCache = sync.OnceValues(func() (adapter.SharedCache, error) { return s.sharedCacheOf(l, redis) })
 	for _, name := range slices.Sorted(maps.Keys(l.settings.Adapters)) {

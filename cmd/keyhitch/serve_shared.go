@@ -11,6 +11,7 @@ import (
 	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/cache"
 	"github.com/keyhitch/keyhitch/internal/gateway"
+	"github.com/keyhitch/keyhitch/internal/http1"
 	"github.com/keyhitch/keyhitch/internal/project"
 )
 
@@ -62,7 +63,7 @@ func (c *common[K, T]) giveBack(at K, t *taken[T]) {
 
 type (
 	caches = common[place, adapter.SharedCache]
-	wires  = common[string, *http.Transport] // by the settings that they are made of
+	links  = common[string, link] // by the settings that they are made of
 )
 
 // place tells one setting of the shared cache from another.
@@ -109,14 +110,33 @@ func lasting(store cache.Store) cache.Store {
 	}{store, shared}
 }
 
-// wire is the transport of all adapters of a load.
-func (s *server) wire(l *load) *http.Transport {
+// link is how the adapters of a load reach their systems.
+type link struct {
+	base *http.Transport
+	over *http1.Transport
+}
+
+// link is the same for loads with the same settings.
+func (s *server) link(l *load) link {
 	g := l.settings.Gateway
 	at := fmt.Sprint(g.AllowTargets, g.DenyTargets, g.AnswerSeconds)
-	base, back, _ := s.wires.take(at, func() (*http.Transport, error) { return wireOf(g), nil })
+	shared, back, _ := s.links.take(at, func() (link, error) {
+		base := wireOf(g)
+		return link{base, http1.Over(base)}, nil
+	})
 	l.giveBack = append(l.giveBack, back)
-	return base
+	return shared
 }
+
+// wire is what sends over a transport: the base, or a copy with the settings of one system.
+func (k link) wire(base *http.Transport) http.RoundTripper {
+	if base == k.base {
+		return k.over
+	}
+	return http1.Over(base)
+}
+
+func closeLink(k link) { k.over.CloseIdleConnections() }
 
 func wireOf(g project.Gateway) *http.Transport {
 	return gateway.GuardedBase(prefixes(g.AllowTargets), prefixes(g.DenyTargets), seconds(g.AnswerSeconds))

@@ -56,15 +56,15 @@ func TestALoadThatFailsKeepsNothingOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, file, "adapters: {acme: {config: acme.yaml}}\ngateway: {callers: [{name: nobody}]}\n")
-	if _, err := s.load(); err == nil || len(s.wires.by) != 0 {
-		t.Errorf("got error %v and %d transports, want an error and none", err, len(s.wires.by))
+	if _, err := s.load(); err == nil || len(s.links.by) != 0 {
+		t.Errorf("got error %v and %d transports, want an error and none", err, len(s.links.by))
 	}
 	put(t, file, "adapters: {acme: {config: acme.yaml}}\n")
 	config, err := s.load()
-	if err != nil || len(s.wires.by) != 1 {
-		t.Fatalf("got error %v and %d transports, want one", err, len(s.wires.by))
+	if err != nil || len(s.links.by) != 1 {
+		t.Fatalf("got error %v and %d transports, want one", err, len(s.links.by))
 	}
-	if config.Release(); len(s.wires.by) != 0 {
+	if config.Release(); len(s.links.by) != 0 {
 		t.Error("the transport is still there, want it closed with its only load")
 	}
 }

@@ -146,7 +146,7 @@ func newAPIGateway(t *testing.T, o apiOptions) *apiGateway {
 			"acme":  `{"auth_method":"request_token","username":"reader","password":"` + apiPassword + `","token_timeout":3000,"auth_field":"header.headers.X-Auth-Token","auth_field_format":"{token}"}`,
 			"fixed": `{"auth_method":"static_token","token":"` + apiToken + `","auth_field":"header.headers.X-Auth-Token","auth_field_format":"{token}"}`,
 		} {
-			a, err := adapter.Open(adapter.Options{Name: name, Home: apiHome, HomeName: name, Dialect: iap.Dialect{},
+			a, err := adapter.Open(adapter.Options{Name: name, Home: apiHome, HomeName: name, Dialect: iap.Dialect{}, Wire: direct,
 				Instance: instanceAt(f.URL, authentication), Tokens: tokens, Keys: keys, Redact: f.redact})
 			if err != nil {
 				return config, err

@@ -89,7 +89,7 @@ func (f *faulty) load(t *testing.T, at string) (Config, error) {
 	if f.auth != "" {
 		auth = f.auth
 	}
-	a, err := adapter.Open(adapter.Options{Name: "acme", Home: apiHome, HomeName: "acme", Dialect: iap.Dialect{}, Base: f.base, Now: f.now,
+	a, err := adapter.Open(adapter.Options{Name: "acme", Home: apiHome, HomeName: "acme", Dialect: iap.Dialect{}, Base: f.base, Wire: direct, Now: f.now,
 		Instance: adapter.File{Name: "instance.json", Data: fmt.Appendf(nil, `{%s"host":%q,"port":%s,"protocol":"http","authentication":%s}`, f.props, host, u.Port(), auth)}})
 	if err != nil {
 		return Config{}, err

@@ -19,9 +19,13 @@ import (
 	"github.com/keyhitch/keyhitch/auth/authtest"
 	"github.com/keyhitch/keyhitch/auth/dialects/iap"
 	"github.com/keyhitch/keyhitch/auth/dialects/port"
+	"github.com/keyhitch/keyhitch/internal/http1"
 )
 
 type block = map[string]any
+
+// direct is the wire of `keyhitch serve`.
+func direct(base *http.Transport) http.RoundTripper { return http1.Over(base) }
 
 // proxied is a gateway with the adapter acme before a system and an authorization server.
 type proxied struct {
@@ -97,7 +101,7 @@ func (p *proxied) answer(w http.ResponseWriter, r *http.Request) {
 func (p *proxied) open(t testing.TB) *adapter.Adapter {
 	t.Helper()
 	o := p.options
-	o.Name = "acme"
+	o.Name, o.Wire = "acme", direct
 	if p.auth != nil {
 		u, _ := url.Parse(p.behind.URL)
 		o.Dialect = iap.Dialect{}

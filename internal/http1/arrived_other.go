@@ -1,0 +1,8 @@
+//go:build !unix
+
+package http1
+
+// peeks says that everything is left to the base: an answer that nobody asked for could not be told.
+const peeks = false
+
+func (c *conn) arrived() bool { return true }
