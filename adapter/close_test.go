@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/keyhitch/keyhitch/adapter"
 	"github.com/keyhitch/keyhitch/auth"
+	"github.com/keyhitch/keyhitch/auth/dialects/iap"
 	"github.com/keyhitch/keyhitch/auth/dialects/port"
 )
 
@@ -37,7 +39,9 @@ func TestCloseClosesTheConnectionsOfItsOwnCopyOfALentTransport(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	a := timed(t, server.URL, auth.NewBase())
+	base := auth.NewBase()
+	base.IdleConnTimeout = 0 // or it would close them itself
+	a := timed(t, server.URL, base)
 	res, err := a.Request(t.Context(), http.MethodGet, "/x", nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -48,4 +52,40 @@ func TestCloseClosesTheConnectionsOfItsOwnCopyOfALentTransport(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-closed // or the test hangs
+}
+
+// wired notes what it is asked for.
+type wired struct {
+	*http.Transport
+	closed *atomic.Int32
+}
+
+func (w wired) CloseIdleConnections() {
+	w.closed.Add(1)
+	w.Transport.CloseIdleConnections()
+}
+
+func TestAWireOverALentTransportStaysOpenAndOneOverACopyDoesNot(t *testing.T) {
+	for _, tt := range []struct {
+		name, data string
+		dialect    auth.Dialect
+		want       int32
+	}{
+		{"lent", `{"host":"127.0.0.1","protocol":"http","authentication":{"auth_method":"static_token","token":"pretend-token"}}`, iap.Dialect{}, 0},
+		{"copy", `{"baseUrl":"http://127.0.0.1:1","authType":"none","timeout":7}`, port.Dialect{}, 1},
+	} {
+		var closed atomic.Int32
+		a, err := adapter.Open(adapter.Options{Name: tt.name, Dialect: tt.dialect, Base: auth.NewBase(),
+			Wire:     func(base *http.Transport) http.RoundTripper { return wired{base, &closed} },
+			Instance: adapter.File{Name: tt.name + ".json", Data: []byte(tt.data)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := closed.Load(); got != tt.want {
+			t.Errorf("%s: the wire was closed %d times, want %d", tt.name, got, tt.want)
+		}
+	}
 }

@@ -3,12 +3,17 @@ package auth
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/keyhitch/keyhitch/cache"
 )
 
 // A login's token is published under its lease. Where another process was faster, the newer token
 // of the two is kept, here and in the shared cache.
+
+// clockError is how far two processes may be apart about when a token was obtained: each asks the
+// shared clock over the network.
+const clockError = 100 * time.Millisecond
 
 // publish gives the flight's token to the other processes.
 func (c *CachedSource) publish(fly *flight, lease cache.Lease) {
@@ -52,7 +57,7 @@ func (c *CachedSource) adopt(ctx context.Context, fly *flight, generation uint64
 	}
 	held := fly.snap.token.Obtained
 	if !c.good(token) || !token.Obtained.After(held) {
-		return token.Generation == generation && !token.Expiry.IsZero() && held.After(token.Obtained)
+		return token.Generation == generation && !token.Expiry.IsZero() && held.Sub(token.Obtained) > clockError
 	}
 	token.fromCache = true
 	c.mu.Lock()

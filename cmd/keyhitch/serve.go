@@ -182,6 +182,18 @@ func (s *server) drain(d *doors) error {
 		s.log.Warnf("requests that were still under way after %s are cut off", limit)
 	}
 	d.close()
-	s.lines.Flush()
+	s.flushLog()
 	return nil
+}
+
+// flushTime is how long the end waits for a log that nobody reads.
+const flushTime = 2 * time.Second
+
+func (s *server) flushLog() {
+	done := make(chan struct{})
+	go func() { defer close(done); s.lines.Flush() }()
+	select {
+	case <-done:
+	case <-time.After(flushTime):
+	}
 }

@@ -3,7 +3,11 @@ package main
 import (
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,5 +83,43 @@ func TestLimitsOfTheProjectFileCount(t *testing.T) {
 	}
 	if got := limits(project.Gateway{}).StreamIdle; got >= 0 {
 		t.Errorf("got %s for a silent stream where the file says 0, want no limit", got)
+	}
+}
+
+// net/http's Transport would leave a goroutine for each connection.
+func TestWhatIsServedGoesOutInTheRequestsOwnGoroutine(t *testing.T) {
+	system := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer system.Close()
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "acme.yaml"), "baseUrl: "+system.URL+"\nauthType: none\n")
+	put(t, filepath.Join(dir, "slow.yaml"), "baseUrl: "+system.URL+"\nauthType: none\ntimeout: 7\n")
+	put(t, filepath.Join(dir, "keyhitch.yaml"), "adapters: {acme: {config: acme.yaml}, slow: {config: slow.yaml}}\n")
+	a := &app{err: io.Discard, redact: new(auth.Redactor), project: filepath.Join(dir, "keyhitch.yaml")}
+	a.log = a.newLog()
+	s := newServer(a)
+	s.metrics = gateway.NewMetrics()
+	var err error
+	if s.keys, err = auth.NewKeyer(nil); err != nil {
+		t.Fatal(err)
+	}
+	config, err := s.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer config.Release()
+	for name, served := range config.Adapters {
+		res, err := served.Request(t.Context(), http.MethodGet, "/x", http.Header{"Accept-Encoding": {"identity"}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		stacks := make([]byte, 1<<20)
+		if stacks = stacks[:runtime.Stack(stacks, true)]; strings.Contains(string(stacks), "persistConn).readLoop") {
+			t.Errorf("%s: the connection has a goroutine of its own", name)
+		}
+		if err := served.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }

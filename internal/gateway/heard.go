@@ -25,7 +25,10 @@ func (h *health) heard(name string, began, now time.Time, err *auth.TokenError) 
 	return h.change(v, func() {
 		// What was ready before is looked at no more than a refused one is: calls will tell.
 		v.final = err.Refused() || v.final || v.state() == stateReady
-		v.checked, v.err, v.failures = began, err, max(v.failures, 1)
+		if v.state() != stateNotReady { // later ones may only tell of the pause, when another gateway has a token already
+			v.checked = began
+		}
+		v.err, v.failures = err, max(v.failures, 1)
 		if resume := now.Add(min(err.RetryAfter, waitLongest)); resume.After(v.resume) {
 			v.resume = resume
 		}

@@ -119,6 +119,19 @@ func TestManyFailedCallsCountAsOne(t *testing.T) {
 	}
 }
 
+// Another gateway may have logged in before the last call hears of the pause.
+func TestATokenThatIsNewerThanTheFailureCounts(t *testing.T) {
+	var h health
+	now := time.Now()
+	h.note("acme", now, nil)
+	h.heard("acme", now.Add(time.Second), now.Add(time.Second), &auth.TokenError{Status: 503})
+	obtained := now.Add(2 * time.Second)
+	h.heard("acme", now.Add(3*time.Second), now.Add(3*time.Second), &auth.TokenError{Status: 503})
+	if err := look(t.Context(), h.of("acme"), &fakeAdapter{tokens: []auth.TokenInfo{{Obtained: obtained}}}); err != nil {
+		t.Errorf("got %v, want the token to make the adapter ready", err)
+	}
+}
+
 func TestWhileLoginsRestEveryCallHearsHowLong(t *testing.T) {
 	c := newClocked(t, project.Caller{})
 	c.refuse.Store(true)

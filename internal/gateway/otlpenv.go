@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -145,13 +146,22 @@ func exportRoots() (*x509.CertPool, error) {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s names a file that cannot be read: %w", variable, err)
+		return nil, fmt.Errorf("%s names a file that cannot be read: %w", variable, withoutPath(err))
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(data) {
 		return nil, fmt.Errorf("%s names a file that holds no PEM certificate", variable)
 	}
 	return roots, nil
+}
+
+// withoutPath is the cause alone: somebody may have put the key where its path belongs.
+func withoutPath(err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 func exportPair() ([]tls.Certificate, error) {
@@ -165,7 +175,7 @@ func exportPair() ([]tls.Certificate, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(certificate, key)
 	if err != nil {
-		return nil, fmt.Errorf("%s and %s name files that cannot be used: %w", certificateVariable, keyVariable, err)
+		return nil, fmt.Errorf("%s and %s name files that cannot be used: %w", certificateVariable, keyVariable, withoutPath(err))
 	}
 	return []tls.Certificate{pair}, nil
 }

@@ -20,6 +20,7 @@ import (
 // conn is a connection that one request at a time has to itself.
 type conn struct {
 	net.Conn
+	plain net.Conn // what is closed: the end of TLS could wait for who does not read
 	to    origin
 	pool  *pool
 	raw   syscall.RawConn      // to look at what has arrived
@@ -46,7 +47,7 @@ func (t *Transport) dial(ctx context.Context, to origin) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: plain, to: to, pool: &t.pool, wait: t.base.ResponseHeaderTimeout, most: cmp.Or(t.base.MaxResponseHeaderBytes, defaultHeaderBytes)}
+	c := &conn{Conn: plain, plain: plain, to: to, pool: &t.pool, wait: t.base.ResponseHeaderTimeout, most: cmp.Or(t.base.MaxResponseHeaderBytes, defaultHeaderBytes)}
 	if s, ok := plain.(syscall.Conn); ok {
 		c.raw, _ = s.SyscallConn() // without it the connection is used once
 	}
@@ -121,7 +122,7 @@ func (c *conn) Read(p []byte) (int, error) {
 // send sends req and reads the header of its answer.
 func (c *conn) send(req *http.Request) (*http.Response, error) {
 	u := &use{conn: c, ctx: req.Context()}
-	u.stop = context.AfterFunc(u.ctx, func() { _ = c.Conn.Close() })
+	u.stop = context.AfterFunc(u.ctx, func() { _ = c.plain.Close() })
 	res, err := c.exchange(req)
 	if err != nil {
 		u.end(err, false)
@@ -249,6 +250,6 @@ func (u *use) end(after error, reusable bool) {
 		reusable = false
 	}
 	if c := u.conn; !reusable || c.raw == nil || c.r.Buffered() > 0 || !c.pool.put(c) {
-		_ = c.Conn.Close()
+		_ = c.plain.Close()
 	}
 }

@@ -28,7 +28,7 @@ func (p *pool) get(to origin) *conn {
 		if c == nil || c.silent() {
 			return c
 		}
-		_ = c.Conn.Close()
+		_ = c.plain.Close()
 	}
 }
 
@@ -90,7 +90,7 @@ func (p *pool) closeOldest() {
 		}
 	}
 	if oldest != nil {
-		_ = oldest.Conn.Close()
+		_ = oldest.plain.Close()
 		p.keep(oldest.to, slices.Delete(p.idle[oldest.to], 0, 1))
 		p.count--
 	}
@@ -104,7 +104,7 @@ func (p *pool) expire() {
 	for to, list := range p.idle {
 		old := 0
 		for old < len(list) && now.Sub(list[old].since) >= p.life {
-			_ = list[old].Conn.Close()
+			_ = list[old].plain.Close()
 			old++
 		}
 		p.count -= old
@@ -128,7 +128,7 @@ func (p *pool) empty() {
 	defer p.mu.Unlock()
 	for _, list := range p.idle {
 		for _, c := range list {
-			_ = c.Conn.Close()
+			_ = c.plain.Close()
 		}
 	}
 	p.idle, p.count = nil, 0

@@ -11,11 +11,13 @@ package http1
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -27,21 +29,24 @@ type Transport struct {
 	pool    pool
 
 	mu     sync.Mutex
-	speaks map[origin]bool // https origins that have answered in HTTP/1.1
+	speaks map[origin]time.Time // when https origins answered in HTTP/1.1
 }
 
 // origin is where a connection leads.
 type origin struct{ scheme, host string }
 
-// maxOrigins bounds how many origins are remembered.
-const maxOrigins = 1024
+// So many origins are remembered, for so long: by then one may speak HTTP/2.
+const (
+	maxOrigins = 1024
+	memory     = 10 * time.Minute
+)
 
 // Over returns a Transport that dials, waits and bounds as the fields of base say, and leaves to base
 // what it does not send itself. The fields are not changed after that. Its idle connections are
 // bounded as those of base, and are not among them.
 func Over(base *http.Transport) *Transport {
 	return &Transport{base: base, special: !peeks || special(base), pool: pool{perHost: base.MaxIdleConnsPerHost, most: base.MaxIdleConns, life: base.IdleConnTimeout},
-		speaks: map[origin]bool{}}
+		speaks: map[origin]time.Time{}}
 }
 
 // CloseIdleConnections closes the connections that wait for a request, those of the base too.
@@ -84,11 +89,20 @@ func (t *Transport) direct(req *http.Request, to origin) (*http.Response, error)
 		}
 	}
 	c, err := t.dial(req.Context(), to)
+	if refusesUs(err) {
+		t.forget(to) // it may speak HTTP/2 only by now
+		return t.base.RoundTrip(req)
+	}
 	if err != nil {
-		t.forget(to) // it may speak HTTP/2 only from now on
 		return nil, err
 	}
 	return c.send(req)
+}
+
+// refusesUs reports whether the system ended the handshake by a TLS alert.
+func refusesUs(err error) bool {
+	var alert *net.OpError
+	return errors.As(err, &alert) && alert.Op == "remote error"
 }
 
 // sends reports whether t itself can send the request: one that may be sent twice, and that asks
@@ -155,15 +169,17 @@ func asksGzip(b *http.Transport, req *http.Request) bool {
 func (t *Transport) known(to origin) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.speaks[to]
+	at, known := t.speaks[to]
+	return known && time.Since(at) < memory
 }
 
 func (t *Transport) learn(to origin) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.speaks) < maxOrigins {
-		t.speaks[to] = true
+	if len(t.speaks) >= maxOrigins {
+		clear(t.speaks)
 	}
+	t.speaks[to] = time.Now()
 }
 
 func (t *Transport) forget(to origin) {
