@@ -122,6 +122,7 @@ func (s *server) open() error {
 	s.began = s.good.fixed()
 	s.current.set(s.good.tls)
 	debug.FreeOSMemory() // a sidecar need not keep what loading took
+	tuneCollector()
 	return nil
 }
 

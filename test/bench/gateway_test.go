@@ -11,7 +11,7 @@ import (
 // process of its own, and get the same calls.
 func gatewayGoals(g *gateways) []goal {
 	return []goal{
-		{id: "P13, P14", what: "1 KiB, 64 connections", rounds: 15, contend: g.small, figures: []figure{
+		{id: "P13, P14", what: "1 KiB, 64 connections", rounds: 21, contend: g.small, figures: []figure{
 			{what: "requests", unit: "/s", share: true, over: median, must: atLeast(0.90), stretch: atLeast(1)},
 			{what: "requests, beside Caddy", unit: "/s", share: true, beside: "Caddy", over: median, must: atLeast(1.4)},
 			{what: "p99", unit: "ms", share: true, over: median, must: atMost(1.1)},
