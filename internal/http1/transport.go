@@ -4,7 +4,7 @@
 //	                └ yes ─ pool ─▶ conn ─ Request.Write ─ http.ReadResponse ─▶ body ─ its end ─▶ pool
 //
 // net/http's Transport has two goroutines for each connection and hands every request and answer
-// over twice; for a gateway that is a fifth of the work. What is written and parsed is written and
+// over twice, which is a good part of what a gateway does. What is written and parsed is written and
 // parsed by net/http here too.
 package http1
 
