@@ -37,7 +37,7 @@ func openConfig(t testing.TB, c *redis.Config) *redis.Store {
 // onMiniredis is a harness whose time is miniredis's: it does not pass by itself.
 func onMiniredis() cachetest.Harness {
 	var server *miniredis.Miniredis
-	peer := func(t *testing.T, _ cache.Store) cache.Store { return open(t, "redis://"+server.Addr()) }
+	peer := func(t *testing.T, _ cache.Store) cache.Store { return open(t, "redis://"+server.Addr()+patient) }
 	return cachetest.Harness{
 		New: func(t *testing.T) cache.Store {
 			server = miniredis.RunT(t)
@@ -50,13 +50,16 @@ func onMiniredis() cachetest.Harness {
 	}
 }
 
+// patient is for tests that are not about time: a busy machine stands still now and then.
+const patient = "?timeout=5s&dial_timeout=5s"
+
 // onServer is a harness on a real Redis. Its clock cannot be moved, so Advance takes the time
 // off everything that is there; what passes by itself is less than a tick.
 func onServer(t *testing.T) cachetest.Harness {
 	server := redistest.Start(t)
 	cut, cases, prefix := false, 0, ""
 	peer := func(t *testing.T, _ cache.Store) cache.Store {
-		return openConfig(t, &redis.Config{URL: redis.NewURL("redis://" + server.Addr()), Prefix: prefix})
+		return openConfig(t, &redis.Config{URL: redis.NewURL("redis://" + server.Addr() + patient), Prefix: prefix})
 	}
 	return cachetest.Harness{
 		New: func(t *testing.T) cache.Store {
