@@ -23,8 +23,7 @@ const (
 )
 
 // collector has garbage collected less often while there is much of it. A gateway's live memory is
-// some MiB, so by Go's default a busy one collects 25 times a second, for a tenth of its CPU time;
-// a quiet one, and one that passes large bodies on, is to stay small.
+// some MiB, so by Go's default a busy one would collect many times a second; a quiet one, and one that passes large bodies on, is to stay small.
 type collector struct {
 	percent int
 	last    time.Time // of the latest collection
